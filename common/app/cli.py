@@ -1,0 +1,159 @@
+"""The command `trifold`: finds what is asked for and imports nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import NoReturn
+
+from common import __version__
+from common.app.errors import ConfigError, TrifoldError
+from common.app.registry import did_you_mean
+
+DOMAINS = {
+    "materials": "properties of crystals and molecules",
+    "weather": "global forecasts",
+    "protein": "structures from sequences",
+}
+VERBS = {
+    "train": "train a model into a run folder with a report",
+    "evaluate": "measure a trained model on one split of a data set",
+    "predict": "apply a trained model to files",
+    "benchmark": "print a published table beside what is reproduced here",
+}
+COMMANDS = {
+    "demo": "train a small model, then predict well-known crystals with the shipped one",
+    "models": "list the shipped models; models NAME shows a model card",
+    "data": "list the data sets; data fetch|verify|licence NAME",
+    "doctor": "tell what this machine offers",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    0 done; 1 an error, told in one message; 2 wrong usage; 3 nothing could be predicted; 130 Ctrl-C; 143 SIGTERM.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    full_traceback = "1" in (os.environ.get("TRIFOLD_TRACEBACK"), os.environ.get("HYDRA_FULL_ERROR"))
+    try:
+        status = _dispatch(words)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as in `trifold models | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (TrifoldError, OSError) as error:
+        if full_traceback:
+            raise
+        named = error if isinstance(error, TrifoldError) else f"{error} (TRIFOLD_TRACEBACK=1 shows where)"
+        print(f"Error: {named}", file=sys.stderr)
+        return 1
+
+
+def _dispatch(words: list[str]) -> int:
+    match words:
+        case [] | ["help" | "--help" | "-h", *_]:
+            print(_help())
+        case ["--version"]:
+            print(f"trifold {__version__}")
+        case ["-sc" | "--shell-completion", *rest]:
+            return _complete(rest)
+        case [domain, *rest] if domain in DOMAINS:
+            return _domain(domain, rest)
+        case [command, *rest] if command in COMMANDS:
+            return _command(command, rest)
+        case [word, *_]:
+            _usage(f"unknown command '{word}'. {did_you_mean(word, [*DOMAINS, *COMMANDS])}")
+    return 0
+
+
+def _domain(domain: str, words: list[str]) -> int:
+    if find_spec(f"{domain}.config") is None:
+        ready = ", ".join(name for name in DOMAINS if find_spec(f"{name}.config"))
+        raise ConfigError(f"the domain '{domain}' is not part of version {__version__} yet; ready: {ready}")
+    match words:
+        case [] | ["help" | "--help" | "-h"]:
+            print(_domain_help(domain))
+            return 0
+        case ["data", *rest]:
+            return _command("data", rest, domain)
+        case [verb, *rest] if verb in VERBS:
+            from common.app.entry import run_verb
+
+            return run_verb(domain, verb, rest)
+    _usage(f"unknown verb '{words[0]}' of {domain}. {did_you_mean(words[0], [*VERBS, 'data'])}")
+
+
+def _command(command: str, words: list[str], *domains: str) -> int:
+    if words in (["--help"], ["-h"]):
+        print(f"trifold {command}: {COMMANDS[command]}")
+        return 0
+    if command == "demo":
+        return import_module("materials.demo").main(words) or 0
+    module = import_module(f"common.app.{command}")
+    run: Callable[[list[str], Sequence[str]], int] = module.run
+    return run(words, domains or tuple(DOMAINS))
+
+
+def _usage(text: str) -> NoReturn:
+    print(f"trifold: {text}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _help() -> str:
+    lines = [
+        f"trifold {__version__}",
+        "",
+        "  trifold <domain> <verb> key=value ...     a verb of a domain, configured by keys",
+    ]
+    for title, table in (("Domains", DOMAINS), ("Verbs", VERBS), ("Other commands: trifold <command>", COMMANDS)):
+        lines += ["", title, *_table(table)]
+    lines += ["", "Keys, groups and examples of a verb: trifold materials train --help"]
+    lines += ['Tab completion: eval "$(trifold -sc install=bash)"']
+    return "\n".join(lines)
+
+
+def _domain_help(domain: str) -> str:
+    lines = [f"trifold {domain}: {DOMAINS[domain]}", "", *_table(VERBS)]
+    return "\n".join([*lines, "", f"Keys, groups and examples of a verb: trifold {domain} train --help"])
+
+
+def _table(rows: dict[str, str]) -> list[str]:
+    return [f"  {name:<11}{text}" for name, text in rows.items()]
+
+
+def _complete(words: list[str]) -> int:
+    """Tab completion: Hydra's shell functions call this with the line typed so far in COMP_LINE."""
+    line = os.environ.get("COMP_LINE", "")
+    typed = line.split()[1:] + ([""] if line.endswith(" ") else [])
+    if any(word.startswith("query=") for word in words):
+        if len(typed) <= 1:
+            print(" ".join([*DOMAINS, *COMMANDS]))
+            return 0
+        if len(typed) == 2 or typed[0] not in DOMAINS:
+            print(" ".join(VERBS) if typed[0] in DOMAINS else "")
+            return 0
+        domain, verb, *rest = typed
+        if verb not in VERBS or find_spec(f"{domain}.config") is None:
+            return 0
+        os.environ["COMP_LINE"] = " ".join(["trifold", *rest])
+    else:  # install and uninstall are the same for every verb
+        domain, verb = next(name for name in DOMAINS if find_spec(f"{name}.config")), "train"
+    from common.app.entry import run_verb
+
+    return run_verb(domain, verb, ["-sc", *words])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""The base of every domain's predictor: a trained model with what it needs to be used, in one verified folder.
+
+    folder/model.safetensors   weights
+    folder/model.json          the model card: architecture, hyper-parameters, input settings, unit, data, metrics, licence
+    folder/manifest.json       SHA-256 of both
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from abc import ABC
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import nn
+
+from common.app.errors import CheckpointError, ConfigError
+from common.app.registry import Registry, did_you_mean
+from common.data.artifact import read_json, read_tensors, verify_artifact, write_artifact
+from common.training.precision import keep_freed_memory, select_device
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
+
+
+class Predictor(ABC):
+    """A model, its card, and the device it computes on.
+
+    A domain sets `domain` and `architectures` and adds `predict`.
+    """
+
+    domain: ClassVar[str]
+    architectures: ClassVar[Registry]
+
+    def __init__(self, model: nn.Module, card: Mapping[str, Any], device: str = "auto", dtype: str = "float32") -> None:
+        if dtype not in DTYPES:
+            raise ConfigError(f"dtype={dtype!r}: {did_you_mean(dtype, list(DTYPES))}")
+        keep_freed_memory()
+        self.card = dict(card)
+        self.device = select_device(device)
+        self.model = model.to(self.device, DTYPES[dtype]).eval().requires_grad_(False)
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, device: str = "auto", dtype: str = "float32") -> Self:
+        """Load a shipped model by name, or any folder that `save_pretrained` wrote.
+
+        Raises ConfigError for an unknown name, CheckpointError for a folder that is damaged or of another domain.
+        """
+        folder = cls._find(name)
+        verify_artifact(folder)
+        card = read_json(folder, "model.json")
+        if card.get("domain") != cls.domain:
+            raise CheckpointError(f"{folder} holds a model of domain '{card.get('domain')}', expected '{cls.domain}'")
+        architecture = cls.architectures[card["architecture"]]
+        model = architecture(_config(architecture.config_class, card["hyper_parameters"], folder))
+        try:
+            model.load_state_dict(read_tensors(folder, "model.safetensors"))
+        except RuntimeError as error:
+            raise CheckpointError(f"{folder}/model.safetensors does not fit architecture '{card['architecture']}': {error}") from error
+        return cls(model, card, device, dtype)
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write model and card as a folder that `from_pretrained` reads; an existing one is replaced as a whole."""
+        card = {**self.card, "domain": self.domain, "hyper_parameters": asdict(self.model.config)}  # pyright: ignore
+        write_artifact(Path(folder), {"model.safetensors": self.model.state_dict(), "model.json": card})
+        return Path(folder)
+
+    @classmethod
+    def shipped(cls) -> dict[str, Path]:
+        """The models that come with the package, by name."""
+        root = Path(str(importlib.resources.files(cls.domain))) / "pretrained"
+        return {path.parent.name: path.parent for path in sorted(root.glob("*/model.json"))}
+
+    @classmethod
+    def _find(cls, name: str | Path) -> Path:
+        shipped = cls.shipped()
+        if str(name) in shipped:
+            return shipped[str(name)]
+        if (Path(name) / "model.json").is_file():
+            return Path(name)
+        raise ConfigError(
+            f"no {cls.domain} model '{name}': it is neither a shipped model nor a folder with a model.json. "
+            f"{did_you_mean(str(name), list(shipped))}"
+        )
+
+
+def _config(config_class: type, values: Mapping[str, Any], folder: Path) -> Any:
+    known = {field.name for field in fields(config_class)}
+    if unknown := sorted(set(values) - known):
+        raise CheckpointError(f"{folder}/model.json has hyper-parameters this version does not know: {', '.join(unknown)}")
+    return config_class(**values)

@@ -1,0 +1,1 @@
+"""Metrics, benchmark tables, plots and the report."""

@@ -1,0 +1,64 @@
+"""Device, number format and determinism of a run."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from common.app.config import TrainerConfig
+from common.app.errors import ConfigError
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def select_device(name: str, local_rank: int = 0) -> torch.device:
+    """`auto` takes the GPU of this rank when there is one, else the CPU."""
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise ConfigError(f"device={name} was asked for, but torch finds no CUDA device; use device=cpu or device=auto")
+    device = torch.device("cuda", local_rank) if name in ("auto", "cuda") else torch.device(name)
+    if device.index is not None and device.index >= torch.cuda.device_count():
+        raise ConfigError(f"device={device} was asked for, but there are {torch.cuda.device_count()} CUDA devices")
+    torch.cuda.set_device(device)
+    return device
+
+
+def set_up_numerics(config: TrainerConfig) -> None:
+    """Threads, TF32, deterministic algorithms and the CPU allocator, for the whole process."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.set_float32_matmul_precision("high" if config.tf32 else "highest")
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    keep_freed_memory()
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed blocks instead of returning them to the system after every operation.
+
+    Large tensors are otherwise mapped and unmapped by each operation, and on a CPU the page faults cost more
+    than the arithmetic. Does nothing on other platforms.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):  # musl
+        return
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+    mallopt(mmap_threshold, 1 << 25)  # glibc's largest: it refuses more
+    mallopt(trim_threshold, 2**31 - 1)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """The context in which forward passes run."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, AUTOCAST[precision])

@@ -1,0 +1,51 @@
+"""What a domain gives to the trainer: a model, batches, a loss and metrics."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+Batch = Any
+Forward = Callable[..., Any]
+"""The model as the trainer wraps it (autocast, compiled, distributed): a task calls this, never `self.model`."""
+
+
+class Task(ABC):
+    """One study: data, model, loss and metrics.
+
+    The trainer decides which samples make a step and calls `batch`, `loss` and `metrics`; it knows nothing else.
+    """
+
+    model: nn.Module
+    monitor: str = "loss"
+    """The validation metric that picks the best checkpoint; lower is better."""
+
+    blocks: Sequence[nn.Module] = ()
+    """The model's repeated blocks: the units of FSDP sharding and of activation checkpointing."""
+
+    prefetch: bool = False
+    """True where `batch` reads from disk or host memory: batches are then prepared by a thread ahead of use."""
+
+    @abstractmethod
+    def sizes(self, split: str) -> np.ndarray:
+        """Cost of each sample of a split [N], in the unit of `trainer.budget` (atoms, residues squared ...)."""
+
+    @abstractmethod
+    def batch(self, split: str, ids: np.ndarray) -> Batch:
+        """The samples `ids` of a split, on the model's device."""
+
+    @abstractmethod
+    def loss(self, forward: Forward, batch: Batch) -> Tensor:
+        """Loss of each sample [B]; the trainer takes the mean over the whole step."""
+
+    @abstractmethod
+    def metrics(self, forward: Forward, batch: Batch) -> dict[str, Tensor]:
+        """Per-sample metrics [B] by name; the trainer takes exact means over all samples and ranks."""
+
+    def names(self, split: str, ids: np.ndarray) -> list[str]:
+        """What the user calls these samples (for error reports)."""
+        return [str(i) for i in ids]

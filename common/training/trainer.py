@@ -1,0 +1,306 @@
+"""The training loop: one process or many, CPU or GPU, from the first step or from where a run was stopped."""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from common.app.config import RunConfig
+from common.app.errors import ConfigError, NumericalError
+from common.data.loader import prefetched
+from common.results.metrics import Accumulator
+from common.training.checkpoint import Checkpointer
+from common.training.distributed import World, any_rank, barrier, distribute, synchronise_gradients
+from common.training.ema import AveragedParameters
+from common.training.finite import FiniteGuard
+from common.training.optimizer import Schedule, make_optimizer, set_rate
+from common.training.precision import autocast
+from common.training.progress import ProgressReport
+from common.training.records import Records
+from common.training.run_directory import RunDirectory
+from common.training.sampler import Sampler, split_by_budget
+from common.training.signals import EXIT_STATUS, StopRequest
+from common.training.task import Batch, Task
+
+
+@dataclass
+class Progress:
+    """What a checkpoint remembers beside tensors."""
+
+    step: int = 0
+    best: float = math.inf
+    best_step: int = -1
+    evaluations_without_progress: int = 0
+    seconds: float = 0.0
+    schedule: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "best": None if math.isinf(self.best) else self.best}
+
+    @classmethod
+    def from_json(cls, state: dict[str, Any]) -> Progress:
+        return cls(**{**state, "best": math.inf if state["best"] is None else state["best"]})
+
+
+class Trainer:
+    """Trains a task into a run folder; `fit` returns when the run is complete.
+
+    Raises NumericalError when a loss or gradient is not finite, SystemExit(143 or 130) after a signal was obeyed.
+    """
+
+    def __init__(self, task: Task, config: RunConfig, run: RunDirectory, world: World, device: torch.device) -> None:
+        self.task, self.config, self.run, self.world, self.device = task, config, run, world, device
+        c = config.trainer
+        if c.precision == "fp16" and c.parallel == "fsdp":
+            raise ConfigError("trainer.precision=fp16 does not go with trainer.parallel=fsdp; use bf16")
+        task.model.to(device)
+        if c.activation_checkpointing:
+            for block in task.blocks:
+                block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        self.model = distribute(task, world, device, c.parallel)
+        self.forward: nn.Module = torch.compile(self.model) if c.compile else self.model  # pyright: ignore
+        self.sizes = task.sizes("train")
+        self.sampler = Sampler(len(self.sizes), c.batch_size, config.seed, world.rank, world.size)
+        self.total_steps = c.epochs * self.sampler.steps_per_epoch
+        self.optimizer = make_optimizer(task.model, config.optimizer)
+        self.schedule = Schedule(config.schedule, config.optimizer.learning_rate, self.total_steps)
+        self.average = AveragedParameters(task.model, c.ema_decay) if c.ema_decay else None
+        self.scaler = torch.amp.GradScaler(device.type, enabled=c.precision == "fp16")
+        self.guard = FiniteGuard(device, sticky=c.non_finite == "stop")
+        self.checkpoints = Checkpointer(run.checkpoints, world, task.model, self.optimizer, self.average, c.keep_checkpoints)
+        self.progress = Progress()
+
+    def fit(self) -> Progress:
+        """Train to the last step, evaluating and saving on the way."""
+        self._resume()
+        c, state = self.config.trainer, self.progress
+        records = Records(self.run if self.world.is_main else None, c.loggers)
+        report = ProgressReport(self.total_steps, state.step, self.config.experiment, silent=not self.world.is_main)
+        steps = range(state.step, self.total_steps)
+        losses: list[Tensor] = []  # of the steps since the last line of metrics.jsonl, still on the device
+        started = time.perf_counter()
+        try:
+            with StopRequest() as stop, self._profiler() as profiler:
+                for step, batches in zip(steps, self._steps(steps), strict=True):
+                    losses.append(self._step(step, batches))
+                    state.step = step + 1
+                    report.advance()
+                    if profiler:
+                        profiler.step()
+
+                    stopping = self._asked_to_stop(stop)
+                    saving = stopping or self._is_checkpoint(state.step)
+                    if saving or state.step % c.log_every == 0 or self._ends_epoch(state.step):
+                        self._stop_if_not_finite()
+                        values = self._training_record(losses, time.perf_counter() - started)
+                        records.write(state.step, "train", values)
+                        report.describe({"epoch": values["epoch"], "loss": values["loss"]})
+                        losses, started = [], time.perf_counter()
+
+                    if self._is_evaluation(state.step):
+                        scores = self.evaluate("val")
+                        records.write(state.step, "val", {"epoch": self._epoch(state.step), **scores})
+                        report.say(report.describe({"epoch": self._epoch(state.step), "loss": values["loss"], **scores}))
+                        self._judge(scores)
+                        started = time.perf_counter()
+
+                    if saving or self._is_evaluation(state.step):
+                        self._save()
+                    if stopping:
+                        report.say(f"stopped on request; go on with resume={self.run.path}")
+                        raise SystemExit(stop.exit_status or EXIT_STATUS[signal.SIGTERM])
+                    if c.early_stopping and state.evaluations_without_progress >= c.early_stopping:
+                        report.say(f"no progress in {c.early_stopping} evaluations: done")
+                        break
+        finally:
+            report.close()
+            records.close()
+        barrier(self.world)
+        return state
+
+    @torch.no_grad()
+    def evaluate(self, split: str) -> dict[str, float]:
+        """Exact means of the task's metrics over a split, with the averaged weights where the run averages."""
+        c, world = self.config.trainer, self.world
+        sizes = self.task.sizes(split)
+        share = np.arange(world.rank, len(sizes), world.size)
+        pieces = split_by_budget(share, sizes, c.budget, math.ceil(len(share) / c.batch_size))
+        scores = Accumulator(self.device)
+        self.model.eval()
+        with self.average.swapped() if self.average else nullcontext():
+            for batch in self._batches(split, pieces):
+                with autocast(self.device, c.precision):
+                    scores.add(self.task.metrics(self.forward, batch))
+        self.model.train()
+        return scores.reduce().compute()
+
+    def check(self) -> dict[str, float]:
+        """One training step and one validation batch, without writing anything."""
+        self.model.train()
+        ids = self.sampler.rank_ids(0)
+        loss = self._step(0, [self.task.batch("train", ids)]).mean()
+        self._stop_if_not_finite()
+        with torch.no_grad():
+            sizes = self.task.sizes("val")
+            batch = self.task.batch("val", np.arange(min(len(sizes), len(ids))))
+            metrics = self.task.metrics(self.forward, batch)
+        return {"loss": float(loss), **{f"val_{name}": float(value.mean()) for name, value in metrics.items()}}
+
+    def _step(self, step: int, batches: list[Batch]) -> Tensor:
+        """Gradients of all pieces, clipping, the finite check and the optimiser; returns the losses [share]."""
+        c, share = self.config.trainer, self.sampler.batch_size // self.world.size
+        torch.manual_seed(_mix(self.config.seed, step, self.world.rank))
+        set_rate(self.optimizer, self.schedule.rate(step))
+        self.optimizer.zero_grad(set_to_none=True)
+        buffers = [b.clone() for b in self.task.model.buffers()] if c.non_finite == "skip" else []
+        losses = []
+        for number, batch in enumerate(batches, start=1):
+            with synchronise_gradients(self.model, last=number == len(batches)):
+                with autocast(self.device, c.precision):
+                    loss = self.task.loss(self.forward, batch)
+                self.scaler.scale(loss.sum() / share).backward()
+            losses.append(loss.detach())
+        self.scaler.unscale_(self.optimizer)
+        parameters = [p for p in self.task.model.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in parameters])
+        loss = torch.cat(losses)
+        self._take_step(step, loss, norm, parameters)
+        if buffers:  # a bad batch also spoils running statistics, which no optimiser guards
+            for buffer, before in zip(self.task.model.buffers(), buffers, strict=True):
+                buffer.copy_(torch.where(self.guard.bad > 0, before, buffer))
+        return loss
+
+    def _take_step(self, step: int, loss: Tensor, norm: Tensor, parameters: list[nn.Parameter]) -> None:
+        """Step the optimiser unless the loss or the gradient is not finite (decided on the device, on all ranks)."""
+        clip = self.config.optimizer.clip_norm
+        if clip:
+            nn.utils.clip_grads_with_norm_(parameters, clip, norm)
+        if self.scaler.is_enabled():  # fp16: an overflowing gradient lowers the scale and is no fault
+            self.guard.check(step, loss.sum(), torch.zeros_like(norm))
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            self.optimizer.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
+            self.optimizer.found_inf = self.guard.check(step, loss.sum(), norm)  # pyright: ignore[reportAttributeAccessIssue]
+            self.optimizer.step()
+        if self.average:
+            self.average.update(step)
+        if self.device.type == "cpu":  # reading costs nothing here; on a GPU it waits for the next log line
+            self._stop_if_not_finite()
+
+    def _steps(self, steps: range) -> Iterator[list[Batch]]:
+        """For each step, this rank's samples in pieces that keep to the memory budget."""
+        c = self.config.trainer
+        batches = ([self.task.batch("train", ids)
+                    for ids in split_by_budget(self.sampler.rank_ids(step), self.sizes, c.budget, c.accumulate)]
+                   for step in steps)
+        return prefetched(batches) if self.task.prefetch else batches
+
+    def _batches(self, split: str, pieces: list[np.ndarray]) -> Iterator[Batch]:
+        batches = (self.task.batch(split, ids) for ids in pieces)
+        return prefetched(batches) if self.task.prefetch else batches
+
+    def _resume(self) -> None:
+        state = self.checkpoints.load_newest() if self.config.resume else None
+        if state:
+            self.progress = Progress.from_json(state)
+            self.schedule.load_state(self.progress.schedule)
+        if self.world.is_main:
+            self.run.truncate_history(self.progress.step) if self.run.metrics.exists() else None
+        self.model.train()
+
+    def _save(self) -> None:
+        self.progress.schedule = self.schedule.state()
+        self.checkpoints.save(self.progress.step, self.progress.to_json())
+
+    def _judge(self, scores: dict[str, float]) -> None:
+        """Keep the weights when the monitored score is the best so far."""
+        if self.task.monitor not in scores:
+            raise ConfigError(f"the task monitors '{self.task.monitor}' but reports only {sorted(scores)}")
+        score, state = scores[self.task.monitor], self.progress
+        self.schedule.observe(score)
+        if score < state.best:
+            state.best, state.best_step, state.evaluations_without_progress = score, state.step, 0
+            with self.average.swapped() if self.average else nullcontext():
+                self.checkpoints.save_best({"step": state.step, "scores": scores})
+        else:
+            state.evaluations_without_progress += 1
+
+    def _stop_if_not_finite(self) -> None:
+        c = self.config.trainer
+        skipped, first = self.guard.read()
+        if first < 0 or (c.non_finite == "skip" and skipped <= c.max_skipped):
+            return
+        names = self.task.names("train", self.sampler.step_ids(first))
+        path = self.run.path / "non_finite.json"
+        if self.world.is_main:
+            path.write_text(json.dumps({"step": first, "epoch": self._epoch(first), "samples": names}, indent=1))
+        raise NumericalError(
+            f"loss or gradient is not finite at step {first} ({skipped} bad so far); the weights are as before it. "
+            f"The batch's {len(names)} samples are named in {path}. Look for bad targets there, or lower "
+            f"optimizer.learning_rate (now {self.config.optimizer.learning_rate:g}) or set optimizer.clip_norm"
+        )
+
+    def _asked_to_stop(self, stop: StopRequest) -> bool:
+        if not self.world.is_distributed:
+            return stop.exit_status is not None
+        if self.progress.step % min(self.config.trainer.log_every, 50):  # agreeing costs a message: not at every step
+            return False
+        return any_rank(self.world, stop.exit_status is not None, self.device)
+
+    def _ends_epoch(self, step: int) -> bool:
+        return step % self.sampler.steps_per_epoch == 0
+
+    def _is_evaluation(self, step: int) -> bool:
+        return step == self.total_steps or step % (self.config.trainer.evaluate_every * self.sampler.steps_per_epoch) == 0
+
+    def _is_checkpoint(self, step: int) -> bool:
+        every = self.config.trainer.checkpoint_every_steps
+        return every is not None and step % every == 0
+
+    def _epoch(self, step: int) -> float:
+        return round(step / self.sampler.steps_per_epoch, 4)
+
+    def _training_record(self, losses: list[Tensor], seconds: float) -> dict[str, float]:
+        """Mean loss over all ranks since the last record (skipped steps left out), rate, speed and memory."""
+        mean, loss = Accumulator(self.device), torch.cat(losses)
+        mean.add({"loss": loss}, weight=torch.isfinite(loss))
+        self.progress.seconds += seconds
+        values = {"epoch": self._epoch(self.progress.step), **mean.reduce().compute(),
+                  "learning_rate": self.schedule.rate(self.progress.step - 1),
+                  "samples_per_s": len(losses) * self.sampler.batch_size / seconds}
+        if self.device.type == "cuda":
+            values["memory_gb"] = torch.cuda.max_memory_allocated(self.device) / 1e9
+        else:
+            values["memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        return values
+
+    def _profiler(self) -> Any:
+        """Traces steps 11.. of this process into trace.json when trainer.profile_steps is set."""
+        steps = self.config.trainer.profile_steps
+        if not steps:
+            return nullcontext()
+        from torch.profiler import ProfilerActivity, profile, schedule
+
+        activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if self.device.type == "cuda" else [])
+        path = self.run.path / f"trace-rank{self.world.rank}.json"
+        return profile(activities=activities, schedule=schedule(wait=9, warmup=1, active=steps, repeat=1),
+                       on_trace_ready=lambda trace: trace.export_chrome_trace(str(path)))
+
+
+def _mix(seed: int, step: int, rank: int) -> int:
+    """A 63-bit seed that differs for each (seed, step, rank)."""
+    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,1 @@
+"""Crystals from files and tables, their graphs, and the data sets with their splits."""

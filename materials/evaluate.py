@@ -1,0 +1,22 @@
+"""Evaluate a property model: `trifold materials evaluate`, `python -m materials.evaluate`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from common.app.cli import main
+
+if TYPE_CHECKING:
+    from materials.config import EvaluateConfig
+
+
+def run(config: EvaluateConfig) -> None:
+    """The verb itself, on a validated configuration."""
+    from materials.study import evaluate
+
+    evaluate(config)
+
+
+if __name__ == "__main__":
+    sys.exit(main(["materials", "evaluate", *sys.argv[1:]]))

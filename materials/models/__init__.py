@@ -1,0 +1,11 @@
+"""Architectures, one a file; `MODELS` names them."""
+
+from common.app.registry import Registry
+
+MODELS = Registry(
+    "model",
+    {
+        "cgcnn": "materials.models.cgcnn:CGCNN",
+        "residual_cgcnn": "materials.models.residual_cgcnn:ResidualCGCNN",
+    },
+)
