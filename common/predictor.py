@@ -1,8 +1,8 @@
 """The base of every domain's predictor: a trained model with what it needs to be used, in one verified folder.
 
-    folder/model.safetensors   weights
-    folder/model.json          the model card: architecture, hyper-parameters, input settings, unit, data, metrics, licence
-    folder/manifest.json       SHA-256 of both
+folder/model.safetensors   weights
+folder/model.json          the model card: architecture, hyper-parameters, input settings, unit, data, metrics, licence
+folder/manifest.json       SHA-256 of both
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class Predictor(ABC):
         try:
             model.load_state_dict(read_tensors(folder, "model.safetensors"))
         except RuntimeError as error:
-            raise CheckpointError(f"{folder}/model.safetensors does not fit architecture '{card['architecture']}': {error}") from error
+            raise CheckpointError(
+                f"{folder}/model.safetensors does not fit architecture '{card['architecture']}': {error}"
+            ) from error
         return cls(model, card, device, dtype)
 
     def save_pretrained(self, folder: str | Path) -> Path:
@@ -89,5 +91,7 @@ class Predictor(ABC):
 def _config(config_class: type, values: Mapping[str, Any], folder: Path) -> Any:
     known = {field.name for field in fields(config_class)}
     if unknown := sorted(set(values) - known):
-        raise CheckpointError(f"{folder}/model.json has hyper-parameters this version does not know: {', '.join(unknown)}")
+        raise CheckpointError(
+            f"{folder}/model.json has hyper-parameters this version does not know: {', '.join(unknown)}"
+        )
     return config_class(**values)

@@ -18,12 +18,16 @@ from materials.study import train
 EV_PER_KJ_MOL = 1 / 96.48533212
 """One electronvolt a particle is 96.485 kJ/mol (CODATA 2018)."""
 
-REFERENCE = "standard enthalpy of formation at 298.15 K, CRC Handbook of Chemistry and Physics, 97th ed. (2016), section 5"
+REFERENCE = (
+    "standard enthalpy of formation at 298.15 K, CRC Handbook of Chemistry and Physics, 97th ed. (2016), section 5"
+)
 
 
 def known_crystals() -> dict[str, tuple[Atoms, float]]:
     """Crystal and measured standard enthalpy of formation of one formula unit in kJ/mol."""
-    rutile = crystal(["Ti", "O"], [(0, 0, 0), (0.305, 0.305, 0)], spacegroup=136, cellpar=[4.594, 4.594, 2.959, 90, 90, 90])
+    rutile = crystal(
+        ["Ti", "O"], [(0, 0, 0), (0.305, 0.305, 0)], spacegroup=136, cellpar=[4.594, 4.594, 2.959, 90, 90, 90]
+    )
     return {
         "NaCl, rocksalt": (bulk("NaCl", "rocksalt", a=5.640), -411.2),
         "KCl, rocksalt": (bulk("KCl", "rocksalt", a=6.293), -436.5),
@@ -50,8 +54,10 @@ def main(overrides: Sequence[str] = ()) -> int:
     train(config)
     console.print("\n[bold]2. Predict[/] formation energies with the shipped model mp2018-eform")
     console.print(compare(PropertyPredictor.from_pretrained("mp2018-eform")))
-    console.print(f"Measured: {REFERENCE}. The model predicts energies of density-functional theory at 0 K,\n"
-                  "which differ somewhat from measured ones themselves.")
+    console.print(
+        f"Measured: {REFERENCE}. The model predicts energies of density-functional theory at 0 K,\n"
+        "which differ somewhat from measured ones themselves."
+    )
     return 0
 
 

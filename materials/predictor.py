@@ -30,8 +30,8 @@ NODES_A_STEP = 16_384
 class PropertyPredictor(Predictor):
     """Predicts one property of crystals.
 
-        predictor = PropertyPredictor.from_pretrained("mp2018-eform")
-        frame = predictor.predict(["NaCl.cif", atoms, structure])
+    predictor = PropertyPredictor.from_pretrained("mp2018-eform")
+    frame = predictor.predict(["NaCl.cif", atoms, structure])
     """
 
     domain = "materials"
@@ -98,8 +98,15 @@ class PropertyPredictor(Predictor):
 
     def _frame(self, names: list[str], values: np.ndarray, errors: list[str]) -> pd.DataFrame:
         name = self.card["property"]
-        return pd.DataFrame({"id": names, name: values, f"{name}_std": np.full(len(names), np.nan),
-                             "unit": self.card["unit"], "error": errors})
+        return pd.DataFrame(
+            {
+                "id": names,
+                name: values,
+                f"{name}_std": np.full(len(names), np.nan),
+                "unit": self.card["unit"],
+                "error": errors,
+            }
+        )
 
 
 def source_name(source: Any, number: int) -> str:

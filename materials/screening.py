@@ -30,7 +30,9 @@ def predict(config: PredictConfig) -> int:
     with table.open("w", newline="") as rows, rejected.open("w", newline="") as reasons:
         writer = csv.writer(reasons)
         writer.writerow(["input", "reason"])
-        pieces = track(frames, "predicting", total=-(-len(files) // CHUNK), console=console, disable=not console.is_terminal)
+        pieces = track(
+            frames, "predicting", total=-(-len(files) // CHUNK), console=console, disable=not console.is_terminal
+        )
         for number, frame in enumerate(pieces):
             frame.to_csv(rows, index=False, header=number == 0)
             bad = frame[frame["error"] != ""]

@@ -31,8 +31,15 @@ from materials.predictor import PropertyPredictor
 from materials.report import prediction_sections
 from materials.task import GraphTable, PropertyTask, fit_scale
 
-UNITS = {"e_form": "eV/atom", "band_gap": "eV", "e_above_hull": "eV/atom", "lattice_energy": "eV/atom",
-         "total_magnetization": "mu_B/cell", "k_vrh": "GPa", "g_vrh": "GPa"}
+UNITS = {
+    "e_form": "eV/atom",
+    "band_gap": "eV",
+    "e_above_hull": "eV/atom",
+    "lattice_energy": "eV/atom",
+    "total_magnetization": "mu_B/cell",
+    "k_vrh": "GPa",
+    "g_vrh": "GPa",
+}
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,10 @@ def train(config: TrainConfig) -> RunDirectory | None:
     set_up_numerics(config.trainer)
     device = select_device(config.trainer.device, world_from_environment().local_rank)
     with process_group(device) as world:
-        splits = {name: Split.load(config.data, name, limit, config.offline)
-                  for name, limit in (("train", config.data.train_limit), ("val", config.data.val_limit))}
+        splits = {
+            name: Split.load(config.data, name, limit, config.offline)
+            for name, limit in (("train", config.data.train_limit), ("val", config.data.val_limit))
+        }
         task = make_task(config, splits, device)
         if config.check:
             return _check(task, config, world, device)
@@ -100,18 +109,35 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     predicted = predictor.predict_graphs(split.graphs)
     scores = score(split.target, predicted)
     _write_predictions(run, config.split, split, predicted)
-    path = _report(run, f"{predictor.card['name']} on {config.data} {config.split}", predictor, split, predicted, scores, config.data)
-    print("  ".join(f"{name} {value:.4f}" for name, value in scores.items()), f"{predictor.card['unit']}  N {len(predicted)}")
+    path = _report(
+        run,
+        f"{predictor.card['name']} on {config.data} {config.split}",
+        predictor,
+        split,
+        predicted,
+        scores,
+        config.data,
+    )
+    print(
+        "  ".join(f"{name} {value:.4f}" for name, value in scores.items()),
+        f"{predictor.card['unit']}  N {len(predicted)}",
+    )
     print(f"report: {path}")
     return scores
 
 
 def score(target: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """MAE and RMSE in the property's unit, and R2."""
-    return {"mae": float(mae(target, predicted)), "rmse": float(rmse(target, predicted)), "r2": float(r2(target, predicted))}
+    return {
+        "mae": float(mae(target, predicted)),
+        "rmse": float(rmse(target, predicted)),
+        "r2": float(r2(target, predicted)),
+    }
 
 
-def predictor_of(config: TrainConfig, task: PropertyTask, splits: Mapping[str, Split], extra: Mapping[str, Any]) -> PropertyPredictor:
+def predictor_of(
+    config: TrainConfig, task: PropertyTask, splits: Mapping[str, Split], extra: Mapping[str, Any]
+) -> PropertyPredictor:
     """The trained model with its card."""
     dataset = DATASETS[config.data.name]
     elements = sorted(int(z) for z in np.unique(splits["train"].crystals.numbers))
@@ -123,8 +149,13 @@ def predictor_of(config: TrainConfig, task: PropertyTask, splits: Mapping[str, S
         "unit": UNITS[config.data.target],
         "graph": {"neighbours": config.data.neighbours, "cutoff_a": config.data.cutoff_a, "tolerance_a": TOLERANCE_A},
         "elements": elements,
-        "data": {"name": config.data.name, "train": len(splits["train"].target), "val": len(splits["val"].target),
-                 "licence": dataset.licence, "citation": dataset.citation},
+        "data": {
+            "name": config.data.name,
+            "train": len(splits["train"].target),
+            "val": len(splits["val"].target),
+            "licence": dataset.licence,
+            "citation": dataset.citation,
+        },
         "licence": "Apache-2.0",
         "recipe": config.model_dump(mode="json", exclude={"resume", "check", "run_dir", "offline", "save_as"}),
         **extra,
@@ -132,8 +163,9 @@ def predictor_of(config: TrainConfig, task: PropertyTask, splits: Mapping[str, S
     return PropertyPredictor(task.model, card, str(next(task.model.parameters()).device))
 
 
-def _conclude(config: TrainConfig, run: RunDirectory, task: PropertyTask, splits: Mapping[str, Split],
-              facts: Mapping[str, Any]) -> None:
+def _conclude(
+    config: TrainConfig, run: RunDirectory, task: PropertyTask, splits: Mapping[str, Split], facts: Mapping[str, Any]
+) -> None:
     weights, state = load_best(run.checkpoints)
     task.model.load_state_dict(weights)
     predictor = predictor_of(config, task, splits, {})
@@ -142,25 +174,63 @@ def _conclude(config: TrainConfig, run: RunDirectory, task: PropertyTask, splits
     env = yaml.safe_load((run.path / "env.json").read_text())
     predictor.card |= {
         "metrics": {f"val_{name}": value for name, value in scores.items()},
-        "training": {"best_step": state["step"], "seed": config.seed, **facts,
-                     "cpu": env["cpu"], "cores": env["cores"], "gpus": env["gpus"]},
+        "training": {
+            "best_step": state["step"],
+            "seed": config.seed,
+            **facts,
+            "cpu": env["cpu"],
+            "cores": env["cores"],
+            "gpus": env["gpus"],
+        },
     }
     for folder in filter(None, (run.path / "model", config.save_as)):
         predictor.save_pretrained(folder)
     _write_predictions(run, "val", splits["val"], predicted)
-    path = _report(run, f"{config.experiment}: {config.data.target} of {config.data.name}", predictor, splits["val"], predicted,
-                   scores, config.data.name)
-    print(f"validation MAE {scores['mae']:.4f} {predictor.card['unit']} (N {len(predicted)})  model: {run.path / 'model'}  report: {path}")
+    path = _report(
+        run,
+        f"{config.experiment}: {config.data.target} of {config.data.name}",
+        predictor,
+        splits["val"],
+        predicted,
+        scores,
+        config.data.name,
+    )
+    print(
+        f"validation MAE {scores['mae']:.4f} {predictor.card['unit']} (N {len(predicted)})  model: {run.path / 'model'}  report: {path}"
+    )
 
 
-def _report(run: RunDirectory, title: str, predictor: PropertyPredictor, split: Split, predicted: np.ndarray,
-            scores: Mapping[str, float], data: str) -> Path:
+def _report(
+    run: RunDirectory,
+    title: str,
+    predictor: PropertyPredictor,
+    split: Split,
+    predicted: np.ndarray,
+    scores: Mapping[str, float],
+    data: str,
+) -> Path:
     crystals, unit, dataset = split.crystals, predictor.card["unit"], DATASETS[data]
-    tiles = [Tile("Mean absolute error", f"{scores['mae']:.4f}", unit), Tile("Root mean square error", f"{scores['rmse']:.4f}", unit),
-             Tile("R²", f"{scores['r2']:.4f}"), Tile("Crystals", f"{len(predicted):,}")]
-    sections = prediction_sections(crystals.ids.tolist(), split.target, predicted, crystals.numbers, crystals.n_atoms,
-                                   predictor.card["property"], unit)
-    facts = {"Data set": dataset.title, "Crystals": len(predicted), "Licence": dataset.licence, "Citation": dataset.citation}
+    tiles = [
+        Tile("Mean absolute error", f"{scores['mae']:.4f}", unit),
+        Tile("Root mean square error", f"{scores['rmse']:.4f}", unit),
+        Tile("R²", f"{scores['r2']:.4f}"),
+        Tile("Crystals", f"{len(predicted):,}"),
+    ]
+    sections = prediction_sections(
+        crystals.ids.tolist(),
+        split.target,
+        predicted,
+        crystals.numbers,
+        crystals.n_atoms,
+        predictor.card["property"],
+        unit,
+    )
+    facts = {
+        "Data set": dataset.title,
+        "Crystals": len(predicted),
+        "Licence": dataset.licence,
+        "Citation": dataset.citation,
+    }
     return run_report(run.path, title, tiles=tiles, data=facts, domain_sections=sections)
 
 
@@ -176,7 +246,9 @@ def _check(task: PropertyTask, config: TrainConfig, world: World, device: torch.
     if world.is_main:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         parameters = sum(p.numel() for p in task.model.parameters())
-        print(f"check passed: {parameters:,} parameters, {len(task.sizes('train')):,} training crystals, one step: {shown}")
+        print(
+            f"check passed: {parameters:,} parameters, {len(task.sizes('train')):,} training crystals, one step: {shown}"
+        )
 
 
 def _evaluation_folder(name: str) -> Path:

@@ -39,7 +39,9 @@ class GraphTable:
 
 def pack(graphs: CrystalGraphs) -> PackedTensors:
     """Graphs as flat tensors, ready for batches by index."""
-    rows = {name: torch.from_numpy(getattr(graphs, name)) for name in ("numbers", "neighbours", "distances", "multiplicity")}
+    rows = {
+        name: torch.from_numpy(getattr(graphs, name)) for name in ("numbers", "neighbours", "distances", "multiplicity")
+    }
     return PackedTensors(rows, torch.from_numpy(graphs.n_nodes))
 
 

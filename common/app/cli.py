@@ -134,25 +134,20 @@ def _table(rows: dict[str, str]) -> list[str]:
 
 
 def _complete(words: list[str]) -> int:
-    """Tab completion: Hydra's shell functions call this with the line typed so far in COMP_LINE."""
+    """Tab completion: the shell functions that Hydra installs ask here, with the line typed so far in COMP_LINE."""
     line = os.environ.get("COMP_LINE", "")
     typed = line.split()[1:] + ([""] if line.endswith(" ") else [])
-    if any(word.startswith("query=") for word in words):
-        if len(typed) <= 1:
-            print(" ".join([*DOMAINS, *COMMANDS]))
-            return 0
-        if len(typed) == 2 or typed[0] not in DOMAINS:
-            print(" ".join(VERBS) if typed[0] in DOMAINS else "")
-            return 0
-        domain, verb, *rest = typed
-        if verb not in VERBS or find_spec(f"{domain}.config") is None:
-            return 0
-        os.environ["COMP_LINE"] = " ".join(["trifold", *rest])
-    else:  # install and uninstall are the same for every verb
-        domain, verb = next(name for name in DOMAINS if find_spec(f"{name}.config")), "train"
-    from common.app.entry import run_verb
+    ready = [name for name in DOMAINS if find_spec(f"{name}.config")]
+    match typed if any(word.startswith("query=") for word in words) else [ready[0], "train", ""]:
+        case [] | [_]:
+            print(" ".join([*ready, *COMMANDS]))
+        case [domain, _] if domain in ready:
+            print(" ".join(VERBS))
+        case [domain, verb, *rest] if domain in ready and verb in VERBS:
+            from common.app.entry import complete_verb
 
-    return run_verb(domain, verb, ["-sc", *words])
+            return complete_verb(domain, verb, words, rest)
+    return 0
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, InterpolationToMissingValueError, OmegaConfBaseException
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 from pydantic import ValidationError
 
 from common.app.config import Section
@@ -57,6 +57,7 @@ class Verb:
         return [
             f"hydra.searchpath=[{sources}]",
             "hydra/output=trifold",
+            "hydra.output_subdir=null",
             "hydra/job_logging=none",
             "hydra/hydra_logging=none",
             f"hydra.job.name={self.domain}-{self.name}",
@@ -111,7 +112,7 @@ def compose_config(request: Request) -> Composition:
             files = _files(hydra, name, settings)
             config = compose(name, settings + _checked(request, files, problems), return_hydra_config=True)
         except Exception as error:  # whatever goes wrong here is due to what was asked for
-            raise refusal(request.verb, [*problems, Problem(_sentence(error))]) from error
+            raise refusal(request.verb, [*problems, Problem(sentence(error).replace("override ++", ""))]) from error
     groups = [group for group in config.hydra.runtime.choices if not group.startswith("hydra/")]
     HydraConfig.instance().set_config(config)  # resolves ${hydra:...}
     _refuse_code(request.verb, config.hydra)
@@ -164,7 +165,7 @@ def _checked(request: Request, files: IConfigRepository, problems: list[Problem]
         try:
             override = OverridesParser.create().parse_overrides([text])[0]
         except HydraException as error:
-            problems.append(Problem(f"{text}: not of the form key=value ({_sentence(error)})"))
+            problems.append(Problem(f"{text}: not of the form key=value ({sentence(error)})"))
             continue
         key = override.key_or_group
         if override.is_sweep_override():
@@ -184,14 +185,14 @@ def _checked(request: Request, files: IConfigRepository, problems: list[Problem]
 
 def _unknown_option(override: Override, options: list[str]) -> Problem | None:
     value = override.value()
-    if not isinstance(value, str) or value in options or "/" in value:
+    if value is None or isinstance(value, list) or str(value) in options or "/" in str(value):
         return None
-    return Problem(f"{override.input_line}: no such option of this group. {did_you_mean(value, options)}")
+    return Problem(f"{override.input_line}: no such option of this group. {did_you_mean(str(value), options)}")
 
 
 def _resolve(config: DictConfig) -> tuple[dict[Any, Any], list[Problem]]:
     """Plain values without `hydra`; values still missing (`???`) are left out, broken interpolations reported."""
-    config = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    config = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     OmegaConf.set_struct(config, False)
     problems: list[Problem] = []
     tree: Any = None
@@ -201,10 +202,9 @@ def _resolve(config: DictConfig) -> tuple[dict[Any, Any], list[Problem]]:
         except OmegaConfBaseException as error:
             key = error.full_key
             if not key or OmegaConf.is_missing(config, key):
-                return {}, [*problems, Problem(_sentence(error))]
+                return {}, [*problems, Problem(sentence(error))]
             missing = isinstance(error, InterpolationToMissingValueError)
-            text = error.msg if isinstance(error, InterpolationResolutionError) else str(error)
-            problems.append(Problem(f"{key}: {' '.join(str(text).split())}", missing))
+            problems.append(Problem(f"{key}: {str(error).splitlines()[0]}", missing))
             OmegaConf.update(config, key, "???", merge=False)
     return _without_missing(tree), problems
 
@@ -221,21 +221,25 @@ def _is_missing(value: Any) -> bool:
 
 def _refuse_code(verb: Verb, hydra: DictConfig) -> None:
     """Hydra runs what its own settings name; no configuration file may name anything but a launcher or a sweeper."""
-    named = [
-        hydra.launcher.get("_target_"),
-        hydra.sweeper.get("_target_"),
-        hydra.sweeper.get("sampler", {}).get("_target_"),
-    ]
-    bad = [f"_target_: {name}" for name in named if name and not str(name).startswith(TRUSTED_PLUGINS)]
-    bad += [f"hydra.callbacks: {show(OmegaConf.to_container(hydra.callbacks))}"] if hydra.callbacks else []
+    named = {
+        "launcher": hydra.launcher.get("_target_"),
+        "sweeper": hydra.sweeper.get("_target_"),
+        "sweeper.sampler": (hydra.sweeper.get("sampler") or {}).get("_target_"),
+    }
+    bad = [f"hydra.{key}._target_={name}" for key, name in named.items() if not _is_plugin(name)]
+    bad += [f"hydra.callbacks={show(OmegaConf.to_container(hydra.callbacks))}"] if hydra.callbacks else []
     for key in ("job_logging", "hydra_logging"):
         if OmegaConf.to_container(hydra[key]) != SILENT_LOGGING:
-            bad.append(f"hydra.{key}: {show(OmegaConf.to_container(hydra[key]))}")
+            bad.append(f"hydra.{key}={show(OmegaConf.to_container(hydra[key]))}")
     if bad:
         raise refusal(verb, [Problem(f"{text}: refused, a configuration must not name code to run") for text in bad])
 
 
-def _sentence(error: BaseException) -> str:
+def _is_plugin(name: Any) -> bool:
+    return name is None or str(name).startswith(TRUSTED_PLUGINS)
+
+
+def sentence(error: BaseException) -> str:
     """An error's text and that of its cause on one line, without what only a developer of Hydra needs."""
     texts = []
     for text in (str(error), str(error.__cause__ or "")):

@@ -83,9 +83,7 @@ class TrainerConfig(Section):
     @model_validator(mode="after")
     def _divisible(self) -> TrainerConfig:
         if self.batch_size % self.accumulate:
-            raise ValueError(
-                f"batch_size={self.batch_size} cannot be cut into accumulate={self.accumulate} equal pieces"
-            )
+            raise ValueError(f"batch_size={self.batch_size} is not a multiple of accumulate={self.accumulate}")
         return self
 
 

@@ -50,6 +50,8 @@ def _explain(detail: ErrorDetails, keys: Keys, given: frozenset[str]) -> Iterato
         case "value_error":
             said = detail["msg"].removeprefix("Value error, ")
             yield Problem(f"{name}: {said}" if name else said)
+        case "string_type" if isinstance(value, int | float):
+            yield Problem(f"{name}={value}: {_allowed(name, keys)}; a number as text: {name}=\"'{value}'\"")
         case _:
             yield Problem(f"{name}={show(value)}: {_allowed(name, keys)}{_where(name, given)}")
 

@@ -78,7 +78,7 @@ class Keys(Mapping[str, Key]):
             mapping = node["discriminator"]["mapping"]
             self.variants[name] = tuple(mapping)
             chosen = value.get(node["discriminator"]["propertyName"]) if isinstance(value, Mapping) else None
-            node = {"$ref": mapping.get(chosen) or next(iter(mapping.values()))}
+            node = {"$ref": mapping.get(str(chosen)) or next(iter(mapping.values()))}
         if "$ref" in node:
             return {
                 **self._definitions[node["$ref"].rpartition("/")[2]],
@@ -104,6 +104,7 @@ class Keys(Mapping[str, Key]):
 
 def _similarity(wrong: str, right: str) -> float:
     """0 to 1; the last part of a key counts nearly as much as the whole."""
+    wrong, right = wrong.lower(), right.lower()
     whole = difflib.SequenceMatcher(None, wrong, right).ratio()
     leaf = difflib.SequenceMatcher(None, wrong.rpartition(".")[2], right.rpartition(".")[2]).ratio()
     return max(whole if "." in wrong else 0, 0.95 * leaf)

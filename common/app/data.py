@@ -20,22 +20,21 @@ ACTIONS = ("list", "fetch", "verify", "licence")
 
 
 def run(words: list[str], domains: Sequence[str]) -> int:
-    """`data list`, `data fetch|verify|licence NAME`."""
+    """`data list`, `data fetch|verify|licence NAME ...`; 1 where `verify` finds something missing or damaged."""
     action, *names = words or ["list"]
     if action not in ACTIONS:
         raise ConfigError(f"unknown action '{action}' of data. {did_you_mean(action, list(ACTIONS))}")
     known = registered(domains)
-    console = Console()
     if action == "list":
-        console.print(list_datasets(known))
+        Console().print(list_datasets(known))
         return 0
     if not names:
         raise ConfigError(f"trifold data {action} needs a name. Known: {', '.join(known)}.")
     for name in names:
         if name not in known:
             raise ConfigError(f"unknown data set '{name}'. {did_you_mean(name, list(known))}")
-        _act(action, known[name], console)
-    return 0
+    act = {"fetch": fetch, "verify": verify, "licence": licence}[action]
+    return 0 if all([act(known[name]) for name in names]) else 1
 
 
 def registered(domains: Sequence[str]) -> dict[str, Dataset]:
@@ -51,19 +50,31 @@ def list_datasets(known: dict[str, Dataset]) -> Table:
     """One row a data set."""
     table = Table("name", "what it is", "MB", "licence")
     for name, dataset in known.items():
-        table.add_row(name, dataset.description, f"{dataset.bytes / 1e6:.1f}", dataset.licence)
+        table.add_row(name, dataset.title, f"{dataset.bytes / 1e6:.1f}", dataset.licence)
     return table
 
 
-def _act(action: str, dataset: Dataset, console: Console) -> None:
-    if action == "licence":
-        console.print(f"[bold]{dataset.name}[/]: {dataset.licence}\nCite: {dataset.citation}")
-        return
+def fetch(dataset: Dataset) -> bool:
+    """Bring the files to this machine and print their paths."""
     from common.data import datasets
 
-    if action == "fetch":
-        for part, path in datasets.fetch(dataset).items():
-            console.print(f"{dataset.name} {part}: {path}", soft_wrap=True)
-    else:
-        datasets.verify(dataset)
-        console.print(f"{dataset.name}: every file is as registered")
+    for path in datasets.fetch(dataset).values():
+        print(path)
+    return True
+
+
+def verify(dataset: Dataset) -> bool:
+    """Print the state of every file; whether all that are needed are whole."""
+    from common.data import datasets
+
+    states = datasets.verify(dataset)
+    for file, state in states.items():
+        print(f"{file}: {state}")
+    return datasets.locate(dataset) is not None
+
+
+def licence(dataset: Dataset) -> bool:
+    """Print terms, citation and origin."""
+    print(f"{dataset.name}: {dataset.description}")
+    print(f"licence: {dataset.licence}\ncite: {dataset.citation}\n{dataset.homepage}")
+    return True

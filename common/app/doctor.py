@@ -40,7 +40,8 @@ def _hardware() -> Iterator[Row]:
     facts = describe_environment()
     yield "CPU", f"{facts['cpu'] or platform.machine()}, {facts['cores']} cores for this process"
     yield "memory", f"{facts['memory_gb']} GiB" if facts["memory_gb"] else "unknown"
-    yield "GPU", "\n".join(facts["gpus"]) or f"none that torch can use (built for CUDA {facts['cuda'] or '- no'})"
+    build = f"torch is built for CUDA {facts['cuda']}" if facts["cuda"] else "torch is built for the CPU"
+    yield "GPU", "\n".join(facts["gpus"]) or f"none; {build}"
     import torch.distributed as dist
 
     backends = {"gloo": dist.is_gloo_available, "nccl": dist.is_nccl_available} if dist.is_available() else {}

@@ -18,10 +18,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from common.app.composition import Composition, Request, Verb, check, compose_config, refusal, validate
+from common.app.composition import Composition, Request, Verb, check, compose_config, refusal, sentence, validate
 from common.app.config import Section
-from common.app.config_errors import show
+from common.app.config_errors import Problem, show
 from common.app.config_keys import Keys
 
 
@@ -43,6 +44,13 @@ def run_verb(domain: str, name: str, arguments: Sequence[str]) -> int:
         print(_help(request, composition) if flags.help else _yaml(composition.config, flags))
         return 0
     return _run(verb, validate(request, composition.config, composition.problems))
+
+
+def complete_verb(domain: str, name: str, words: Sequence[str], typed: Sequence[str]) -> int:
+    """`-sc install=bash`, or `-sc query=bash` for the arguments typed so far."""
+    verb = Verb(domain, name)
+    os.environ["COMP_LINE"] = " ".join(["trifold", *verb.settings(), *typed])
+    return _hydra(Request(verb), ["-sc", *words], settings=())
 
 
 def _parse(verb: Verb, arguments: Sequence[str]) -> Namespace:
@@ -67,7 +75,7 @@ def _run(verb: Verb, config: Section) -> int:
     return import_module(f"{verb.domain}.{verb.name}").run(config) or 0
 
 
-def _hydra(request: Request, arguments: Sequence[str]) -> int:
+def _hydra(request: Request, arguments: Sequence[str], settings: Sequence[str] | None = None) -> int:
     """Let Hydra act: sweeps with any launcher and sweeper, tab completion, information about itself."""
 
     def job(config: DictConfig) -> int:
@@ -78,11 +86,13 @@ def _hydra(request: Request, arguments: Sequence[str]) -> int:
     app = hydra.main(
         config_path=f"pkg://{request.verb.config_module}", config_name=request.verb.name, version_base="1.3"
     )
-    argv, sys.argv = sys.argv, ["trifold", *arguments, *request.verb.settings()]
+    argv, sys.argv = sys.argv, ["trifold", *arguments, *(request.verb.settings() if settings is None else settings)]
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come back here instead of ending the process in Hydra's words
     try:
         app(job)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise refusal(request.verb, [Problem(sentence(error))]) from error
     finally:
         sys.argv = argv
         os.environ.pop("HYDRA_FULL_ERROR") if full_error is None else os.environ.update(HYDRA_FULL_ERROR=full_error)
@@ -124,7 +134,7 @@ def _show_problems(request: Request, composition: Composition) -> None:
 def _yaml(config: DictConfig, flags: Namespace) -> str:
     """`--cfg job|hydra|all [--package NAME] [--resolve]`."""
     hidden = {"job": ("hydra",), "hydra": tuple(key for key in config if key != "hydra"), "all": ()}[flags.cfg]
-    shown: Any = OmegaConf.masked_copy(config, [key for key in config if key not in hidden])
+    shown: Any = OmegaConf.masked_copy(config, [str(key) for key in config if key not in hidden])
     if flags.package and flags.package != "_global_":
         shown = OmegaConf.select(shown, flags.package)
     return OmegaConf.to_yaml(shown, resolve=flags.resolve).rstrip() if OmegaConf.is_config(shown) else str(shown)

@@ -78,19 +78,20 @@ def verify_artifact(folder: Path) -> dict[str, Any]:
     manifest = folder / MANIFEST
     try:
         entries = json.loads(manifest.read_text())["files"]
+        expected = {name: (entry["bytes"], entry["sha256"]) for name, entry in entries.items()}
     except FileNotFoundError:
         raise CheckpointError(f"{manifest} is missing: '{folder}' is not a folder written by this suite") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{manifest} is damaged ({error}); restore the folder or write it again") from error
-    for name, entry in entries.items():
+    for name, (size, sha256) in expected.items():
         path = folder / name
         if Path(name).name != name:
             raise CheckpointError(f"{manifest} names '{name}', which is not a plain file name: refusing to read it")
         if not path.is_file():
             raise CheckpointError(f"{path} is missing but listed in {MANIFEST}")
-        if path.stat().st_size != entry["bytes"]:
-            raise CheckpointError(f"{path} has {path.stat().st_size} bytes, {MANIFEST} says {entry['bytes']}: truncated?")
-        if sha256_of(path) != entry["sha256"]:
+        if path.stat().st_size != size:
+            raise CheckpointError(f"{path} has {path.stat().st_size} bytes, {MANIFEST} says {size}: truncated?")
+        if sha256_of(path) != sha256:
             raise CheckpointError(f"{path} does not match its SHA-256 in {MANIFEST}: the file was changed or damaged")
     return entries
 

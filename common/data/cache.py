@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from common.app.errors import CheckpointError, DataFormatError
-from common.data.artifact import read_arrays, verify_artifact, write_artifact
+from common.data.artifact import read_arrays, read_json, verify_artifact, write_artifact
 from common.data.locations import cache_folder
 from common.data.lock import locked
 
 ARRAYS = "arrays.safetensors"
+KEY = "key.json"
 
 Arrays = dict[str, np.ndarray]
 
@@ -35,11 +36,11 @@ def cached_arrays(kind: str, key: Mapping[str, Any], version: str, build: Callab
     process builds, others wait for its result. Where the cache cannot be written, the arrays are built in memory,
     with a warning.
     """
-    description = {"kind": kind, "key": dict(key), "version": version}
-    digest = hashlib.sha256(json.dumps(description, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    text = json.dumps({"kind": kind, "key": dict(key), "version": version}, sort_keys=True, allow_nan=False)
+    description, digest = json.loads(text), hashlib.sha256(text.encode()).hexdigest()
     folder = cache_folder() / "processed" / f"{kind}-{digest[:24]}"
     with suppress(CheckpointError):
-        return _open(folder)
+        return _open(folder, description)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -47,7 +48,7 @@ def cached_arrays(kind: str, key: Mapping[str, Any], version: str, build: Callab
     with locked(folder) as alone:
         if folder.exists():
             try:
-                return _open(folder)  # built while this process waited
+                return _open(folder, description)  # built while this process waited
             except CheckpointError as error:
                 warnings.warn(f"{error}; building it again", RuntimeWarning, stacklevel=2)
         if alone:  # whoever left these behind is dead: it would hold the lock
@@ -55,16 +56,19 @@ def cached_arrays(kind: str, key: Mapping[str, Any], version: str, build: Callab
                 shutil.rmtree(leftover, ignore_errors=True)
         arrays = _checked(build())
         try:
-            write_artifact(folder, {ARRAYS: arrays, "key.json": description})
+            write_artifact(folder, {ARRAYS: arrays, KEY: description})
         except OSError as error:
             return _unsaved(folder, error, arrays)
     return arrays
 
 
-def _open(folder: Path) -> Arrays:
-    entries = verify_artifact(folder)
-    if ARRAYS not in entries:
-        raise CheckpointError(f"{folder} holds no {ARRAYS}")
+def _open(folder: Path, description: dict[str, Any]) -> Arrays:
+    try:
+        entries = verify_artifact(folder)
+    except (OSError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{folder} cannot be read ({error!r})") from error
+    if not {ARRAYS, KEY} <= entries.keys() or read_json(folder, KEY) != description:
+        raise CheckpointError(f"{folder} holds no {ARRAYS} made for this {KEY}: it was put together by hand")
     return read_arrays(folder, ARRAYS)
 
 

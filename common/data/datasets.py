@@ -107,7 +107,7 @@ def fetch(dataset: Dataset, only: Sequence[str] | None = None, offline: bool = F
     if len(paths) < len(wanted):
         for source in dataset.sources:
             try:
-                _convert(dataset, source, offline)
+                _convert(dataset, source, [file.name for file in wanted], offline)
             except DownloadError as error:
                 tried.append(str(error))
                 continue
@@ -126,8 +126,17 @@ def locate(dataset: Dataset, only: Sequence[str] | None = None) -> dict[str, Pat
 
 
 def verify(dataset: Dataset) -> dict[str, State]:
-    """The state of every file, by name; changes nothing."""
-    return {file.name: _inspect(file)[0] for file in dataset.files}
+    """The state of every file, by name; changes nothing.
+
+    Raises DownloadError if a file is damaged, or one with a registered SHA-256 is missing.
+    """
+    states: dict[str, State] = {file.name: _inspect(file)[0] for file in dataset.files}
+    required = {file.name for file in dataset.select(None)}
+    wrong = [name for name, state in states.items() if state == "damaged" or (state == "missing" and name in required)]
+    if wrong:
+        tried = [f"{name} is {states[name]}" for name in wrong]
+        raise DownloadError(_how_to_get(dataset, wrong, tried, offline=False))
+    return states
 
 
 def _inspect(file: File) -> tuple[State, Path | None]:
@@ -174,14 +183,14 @@ def _locations(file: File) -> list[str]:
     return [file.url] if file.url else []
 
 
-def _convert(dataset: Dataset, source: Source, offline: bool) -> None:
-    """Make the canonical files out of the public originals, in the download folder."""
+def _convert(dataset: Dataset, source: Source, wanted: list[str], offline: bool) -> None:
+    """Make the canonical files that are not here yet out of the public originals, in the download folder."""
     folder = download_folder()
     work = folder / f".{dataset.name}.{uuid.uuid4().hex[:8]}.converting"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / f"{dataset.name}.converting") as alone:
-            if locate(dataset):
+            if locate(dataset, wanted):
                 return  # converted while this process waited
             if alone:  # whoever left these behind is dead: it would hold the lock
                 for leftover in folder.glob(f".{dataset.name}.*.converting/"):
@@ -191,8 +200,9 @@ def _convert(dataset: Dataset, source: Source, offline: bool) -> None:
             module, _, function = source.converter.partition(":")
             getattr(importlib.import_module(module), function)(originals, work)
             for file in dataset.files:
-                if (work / Path(file.name).name).is_file():
-                    _publish(work / Path(file.name).name, folder / file.name, source)
+                written = work / Path(file.name).name
+                if written.is_file() and _inspect(file)[1] is None:
+                    _publish(written, folder / file.name, source)
     except OSError as error:
         raise DownloadError(f"cannot convert '{dataset.name}' in {folder} ({error}); set TRIFOLD_CACHE") from error
     finally:

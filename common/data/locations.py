@@ -1,7 +1,7 @@
 """Where files are looked for and written.
 
     TRIFOLD_DATA     folder of data sets; it may be read-only, then its files are used in place
-    TRIFOLD_CACHE    folder of everything this suite writes by itself (default: $XDG_CACHE_HOME/trifold or ~/.cache/trifold)
+    TRIFOLD_CACHE    folder of all that this suite writes by itself; default $XDG_CACHE_HOME/trifold or ~/.cache/trifold
     TRIFOLD_MIRROR   http(s):// address or folder that stands in for every public host
 
 Data sets are looked for in TRIFOLD_DATA, then in the cache. New ones go to TRIFOLD_DATA, or to the cache where
@@ -49,5 +49,5 @@ def mirrored(name: str) -> str | None:
 
 def _writable(folder: Path) -> bool:
     existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
-    # The mode is asked as well, because os.access lets root write everywhere: a read-only folder is meant to stay as it is.
+    # The mode counts as well: os.access says yes to root everywhere, but a read-only folder is meant to stay as it is.
     return os.access(existing, os.W_OK) and bool(existing.stat().st_mode & 0o222)

@@ -1,17 +1,20 @@
 """Everything a run needs to go on exactly: weights, optimiser, averages, schedule and step.
 
-    checkpoints/step-00001234/   model.safetensors  optimizer.safetensors  [average.safetensors]  state.json  manifest.json
+    checkpoints/step-00001234/   *.safetensors  state.json  manifest.json
     checkpoints/best/            model.safetensors (averaged where the run averages)  state.json  manifest.json
 
 Random numbers and the sample order follow from (seed, step, rank), so they need no room here.
-Runs sharded by FSDP write the tensors through torch.distributed.checkpoint into the same folder, and may resume with
-another number of processes.
+One process writes model.safetensors, optimizer.safetensors and average.safetensors; ranks that hold a model sharded by
+FSDP write one file each, through torch.distributed.checkpoint. Either kind is read by any number of processes, sharded
+or not: a tensor is found by its name, whatever file or slice holds it.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
+import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from common.app.errors import CheckpointError
-from common.data.artifact import read_json, read_tensors, staged_folder, verify_artifact, encode
-from common.training.distributed import World, barrier, from_main
+from common.data.artifact import encode, read_json, read_tensors, staged_folder, verify_artifact
+from common.training.distributed import World, barrier, from_main, is_sharded, whole
 from common.training.ema import AveragedParameters
 
 SEPARATOR = "::"
+"""Between a parameter's name and what belongs to it: `layer.weight::exp_avg`."""
 
 
 class Checkpointer:
@@ -33,20 +37,22 @@ class Checkpointer:
                  average: AveragedParameters | None, keep: int) -> None:
         self.folder, self.world, self.keep = folder, world, keep
         self.model, self.optimizer, self.average = model, optimizer, average
-        self.sharded = hasattr(model, "set_requires_gradient_sync")
 
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Write `step-<step>` and remove checkpoints older than the newest `keep`."""
         target = self.folder / f"step-{step:08d}"
-        if self.sharded:
-            self._save_sharded(target, state)
-        elif self.world.is_main:
-            with staged_folder(target) as temporary:
+        with staged_folder(target) if self.world.is_main else nullcontext() as staged:
+            if staged:
+                (staged / "state.json").write_bytes(encode("state.json", state))
+            if is_sharded(self.model):
+                self._write_shards(from_main(self.world, staged))
+            elif staged:
                 for name, tensors in self._tensors().items():
-                    (temporary / name).write_bytes(encode(name, tensors))
-                (temporary / "state.json").write_bytes(encode("state.json", state))
+                    (staged / name).write_bytes(encode(name, tensors))
         if self.world.is_main:
-            for old in step_folders(self.folder)[: -self.keep]:
+            # a newer folder is a damaged one that was passed over: it must not count, and is overwritten in its time
+            written = [folder for folder in step_folders(self.folder) if folder.name <= target.name]
+            for old in written[: -self.keep]:
                 shutil.rmtree(old)
         barrier(self.world)
 
@@ -54,67 +60,70 @@ class Checkpointer:
         """Write the weights the model holds now as `best`."""
         weights = full_state(self.model)
         if self.world.is_main:
-            with staged_folder(self.folder / "best") as temporary:
-                (temporary / "model.safetensors").write_bytes(encode("model.safetensors", weights))
-                (temporary / "state.json").write_bytes(encode("state.json", state))
+            with staged_folder(self.folder / "best") as staged:
+                (staged / "model.safetensors").write_bytes(encode("model.safetensors", weights))
+                (staged / "state.json").write_bytes(encode("state.json", state))
         barrier(self.world)
 
     def load_newest(self) -> dict[str, Any] | None:
         """Restore the newest checkpoint that is whole and return its state; None where there is none.
 
-        A damaged one is named on stderr and the one before it is used.
+        A damaged one is named on stderr and the one before it is used. What a killed run left half-written is removed.
         """
+        if self.world.is_main:
+            self._clear_unfinished()
         folder = from_main(self.world, newest_valid(self.folder) if self.world.is_main else None)
         if folder is None:
             return None
-        state = read_json(folder, "state.json")
-        if self.sharded:
-            self._load_sharded(folder)
-            return state
-        files = {name: read_tensors(folder, name) for name in self._tensors()}
-        self.model.load_state_dict(files["model.safetensors"])
-        _load_optimizer(self.model, self.optimizer, files["optimizer.safetensors"])
-        if self.average:
-            self.average.load_state(files["average.safetensors"])
-        return state
+        self._read(folder)
+        return read_json(folder, "state.json")
+
+    def _clear_unfinished(self) -> None:
+        """Remove what a killed process was writing; a `best` it had moved aside takes its place again."""
+        best = self.folder / "best"
+        for aside in self.folder.glob(".best.*.old/"):
+            if not best.exists():
+                aside.rename(best)
+        for unfinished in (*self.folder.glob(".step-*/"), *self.folder.glob(".best.*/")):
+            shutil.rmtree(unfinished)
 
     def _tensors(self) -> dict[str, dict[str, Tensor]]:
-        files = {"model.safetensors": self.model.state_dict(),
-                 "optimizer.safetensors": _optimizer_state(self.model, self.optimizer)}
+        """What is saved and restored in place, by file; names are unique over all files."""
+        names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
+        files = {
+            "model.safetensors": self.model.state_dict(),
+            "optimizer.safetensors": {f"{names[parameter]}{SEPARATOR}{key}": value
+                                      for parameter, values in self.optimizer.state.items()
+                                      for key, value in values.items()},
+        }
         if self.average:
-            files["average.safetensors"] = self.average.state()
+            files["average.safetensors"] = {f"{name}{SEPARATOR}average": value
+                                            for name, value in self.average.average.items()}
         return files
 
-    def _sharded_state(self) -> dict[str, Any]:
-        from torch.distributed.checkpoint.state_dict import get_state_dict
+    def _all_tensors(self) -> dict[str, Tensor]:
+        return {name: value for tensors in self._tensors().values() for name, value in tensors.items()}
 
-        model, optimizer = get_state_dict(self.model, self.optimizer)
-        state: dict[str, Any] = {"model": model, "optimizer": optimizer}
-        if self.average:
-            state["average"] = self.average.state()
-        return state
+    def _write_shards(self, folder: Path) -> None:
+        from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+        from torch.distributed.checkpoint.state_dict_saver import save
 
-    def _save_sharded(self, target: Path, state: dict[str, Any]) -> None:
-        import torch.distributed.checkpoint as dcp
+        save(self._all_tensors(), storage_writer=HuggingFaceStorageWriter(str(folder), save_distributed=True))
 
-        # rank 0 owns the staged folder; all ranks write their shards into it before it is sealed and renamed
-        staged = staged_folder(target) if self.world.is_main else None
-        temporary = from_main(self.world, staged.__enter__() if staged else None)
-        dcp.save(self._sharded_state(), checkpoint_id=temporary)
-        barrier(self.world)
-        if staged:
-            (temporary / "state.json").write_bytes(encode("state.json", state))
-            staged.__exit__(None, None, None)
+    def _read(self, folder: Path) -> None:
+        from torch.distributed.checkpoint.api import CheckpointException
+        from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+        from torch.distributed.checkpoint.state_dict_loader import load
 
-    def _load_sharded(self, folder: Path) -> None:
-        import torch.distributed.checkpoint as dcp
-        from torch.distributed.checkpoint.state_dict import set_state_dict
-
-        state = self._sharded_state()
-        dcp.load(state, checkpoint_id=folder)
-        set_state_dict(self.model, self.optimizer, model_state_dict=state["model"], optim_state_dict=state["optimizer"])
-        if self.average:
-            self.average.load_state(state["average"])
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "torch.distributed is disabled")  # one process: that is so
+                load(self._all_tensors(), storage_reader=HuggingFaceStorageReader(str(folder)))
+        except (RuntimeError, ValueError, CheckpointException) as error:
+            raise CheckpointError(
+                f"{folder} does not fit this model: {error}. "
+                "Restore the code that wrote it, or start anew with resume=null"
+            ) from error
 
 
 def step_folders(folder: Path) -> list[Path]:
@@ -144,21 +153,4 @@ def load_best(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def full_state(model: nn.Module) -> dict[str, Tensor]:
     """The whole state dict on every rank's CPU, gathered when it is sharded."""
-    from torch.distributed.tensor import DTensor
-
-    return {name: (value.full_tensor() if isinstance(value, DTensor) else value).cpu()
-            for name, value in model.state_dict().items()}
-
-
-def _optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    return {f"{name}{SEPARATOR}{key}": value for name, parameter in model.named_parameters()
-            for key, value in optimizer.state.get(parameter, {}).items()}
-
-
-def _load_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    parameters = dict(model.named_parameters())
-    for key, value in tensors.items():
-        name, _, kind = key.rpartition(SEPARATOR)
-        parameter = parameters[name]
-        # a fused optimiser keeps its step counter on the parameter's device, as float32
-        optimizer.state[parameter][kind] = value.to(parameter.device)
+    return {name: whole(value).cpu() for name, value in model.state_dict().items()}

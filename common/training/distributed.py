@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 from common.training.task import Task
 
@@ -45,7 +45,8 @@ def process_group(device: torch.device) -> Iterator[World]:
     world = world_from_environment()
     started = world.is_distributed and not dist.is_initialized()
     if started:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        # hosts agree with each other through gloo also where tensors go through NCCL: that waits for no GPU
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     try:
         yield world
     finally:
@@ -62,11 +63,11 @@ def from_main(world: World, value: Any) -> Any:
     return box[0]
 
 
-def any_rank(world: World, flag: bool, device: torch.device) -> bool:
+def any_rank(world: World, flag: bool) -> bool:
     """True on all ranks when `flag` is true on one."""
     if not world.is_distributed:
         return flag
-    value = torch.tensor(float(flag), device=device)
+    value = torch.tensor(float(flag))
     dist.all_reduce(value, op=dist.ReduceOp.MAX)
     return bool(value)
 
@@ -80,6 +81,7 @@ def distribute(task: Task, world: World, device: torch.device, parallel: str) ->
     """The model as all ranks train it together: DistributedDataParallel, or FSDP2 sharded block by block.
 
     DDP wraps the model; `fully_shard` (Zhao et al., arXiv 2304.11277) replaces its parameters in place.
+    Ranks start from rank 0's weights. Running statistics are each rank's own until `share_buffers`.
     """
     if not world.is_distributed:
         return task.model
@@ -87,6 +89,8 @@ def distribute(task: Task, world: World, device: torch.device, parallel: str) ->
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
+        for tensor in (*task.model.parameters(), *task.model.buffers()):
+            dist.broadcast(tensor.detach(), src=0)
         mesh = init_device_mesh(device.type, (world.size,))
         for block in task.blocks:
             fully_shard(block, mesh=mesh)
@@ -94,14 +98,33 @@ def distribute(task: Task, world: World, device: torch.device, parallel: str) ->
         return task.model
     from torch.nn.parallel import DistributedDataParallel
 
-    return DistributedDataParallel(task.model, device_ids=[device.index] if device.type == "cuda" else None)
+    return DistributedDataParallel(
+        task.model, device_ids=[device.index] if device.type == "cuda" else None, broadcast_buffers=False
+    )
+
+
+def is_sharded(model: object) -> bool:
+    """Whether FSDP2 holds the model, so that its forward pass is one act of all ranks."""
+    return hasattr(model, "set_requires_gradient_sync")
+
+
+def share_buffers(world: World, model: nn.Module) -> None:
+    """Rank 0's running statistics on all ranks."""
+    if world.is_distributed:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, src=0)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor that may be sharded, gathered on every rank."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor  # pyright: ignore[reportCallIssue]
 
 
 @contextmanager
 def synchronise_gradients(model: nn.Module, last: bool) -> Iterator[None]:
     """Reduce gradients over the ranks only with the last piece of a step."""
-    if hasattr(model, "set_requires_gradient_sync"):  # FSDP2
-        model.set_requires_gradient_sync(last)
+    if is_sharded(model):
+        model.set_requires_gradient_sync(last)  # pyright: ignore
         yield
     elif hasattr(model, "no_sync") and not last:  # DDP
         with model.no_sync():

@@ -17,13 +17,14 @@ class AveragedParameters:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.parameters = dict(model.named_parameters())
+        self.parameters: dict[str, Tensor] = dict(model.named_parameters())
         self.average = {name: p.detach().clone() for name, p in self.parameters.items()}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
+        averages, parameters = list(self.average.values()), list(self.parameters.values())
+        torch._foreach_lerp_(averages, parameters, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
@@ -41,10 +42,3 @@ class AveragedParameters:
             parameter.copy_(self.average[name])
             self.average[name].copy_(kept)
 
-    def state(self) -> dict[str, Tensor]:
-        return self.average
-
-    @torch.no_grad()
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        for name, value in self.average.items():
-            value.copy_(state[name])

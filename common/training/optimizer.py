@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,15 +13,22 @@ from common.app.config import OptimizerConfig, ScheduleConfig
 
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter, arXiv 1711.05101); vectors (norms, biases) get no weight decay."""
+    """AdamW (Loshchilov & Hutter, arXiv 1711.05101); vectors (norms, biases) get no weight decay.
+
+    Its state is there from the start, so that a checkpoint has a place to be loaded into.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         [group for group in groups if group["params"]], lr=config.learning_rate, betas=config.betas, fused=True
     )
+    for p in parameters:
+        optimizer.state[p] = {"step": torch.zeros((), device=p.device), "exp_avg": torch.zeros_like(p),
+                              "exp_avg_sq": torch.zeros_like(p)}
+    return optimizer
 
 
 @dataclass
@@ -63,11 +71,11 @@ class Schedule:
             self.scale *= self.config.factor
             self.waited = 0
 
-    def state(self) -> dict[str, float]:
+    def state(self) -> dict[str, float | None]:
         return {"scale": self.scale, "best": _json_number(self.best), "waited": self.waited}
 
-    def load_state(self, state: dict[str, float]) -> None:
-        self.scale, self.waited = state["scale"], int(state["waited"])
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.scale, self.waited = state["scale"], state["waited"]
         self.best = math.inf if state["best"] is None else state["best"]
 
 

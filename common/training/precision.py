@@ -57,6 +57,27 @@ def keep_freed_memory() -> None:
     mallopt(trim_threshold, 2**31 - 1)
 
 
+def mixed_seed(seed: int, step: int, rank: int) -> int:
+    """A 63-bit seed for (seed, step, rank): the finaliser of splitmix64, doi:10.1145/2660193.2660195."""
+    mixed = 0
+    for word in (seed, step, rank):
+        mixed = (mixed ^ word) + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+        mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
+        mixed ^= mixed >> 31
+    return mixed >> 1
+
+
+def seed_generators(seed: int, device: torch.device) -> None:
+    """Seed the CPU and `device`.
+
+    torch.manual_seed would also visit every kind of device there might be, and takes longer than a small step.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """The context in which forward passes run."""
     if precision == "fp32":

@@ -63,4 +63,6 @@ def _import(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ConfigError(f"trainer.loggers names {extra}, which is not installed; run: pip install 'trifold[{extra}]'") from error
+        raise ConfigError(
+            f"trainer.loggers names {extra}, which is not installed; run: pip install 'trifold[{extra}]'"
+        ) from error

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -47,9 +48,7 @@ class RunDirectory:
     def truncate_history(self, step: int) -> None:
         """Forget lines after `step`: a resumed run writes them again."""
         kept = [line for line in self.history() if line["step"] <= step]
-        temporary = self.metrics.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        temporary.replace(self.metrics)
+        _write(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def open_run(domain: str, config: RunConfig) -> RunDirectory:
@@ -58,12 +57,13 @@ def open_run(domain: str, config: RunConfig) -> RunDirectory:
     if resumed:
         _refuse_other_study(resumed.path, config)
         return resumed
-    path = Path(config.run_dir) if config.run_dir else _experiment_folder(domain, config) / time.strftime("%Y-%m-%d_%H-%M-%S")
+    path = Path(config.run_dir) if config.run_dir else _new_folder(_experiment_folder(domain, config))
     if (path / "config.yaml").exists():
-        raise ConfigError(f"run_dir={path} already holds a run; use resume={path} to go on with it, or name another folder")
+        raise ConfigError(f"run_dir={path} already holds a run; go on with it by resume={path}, or name another folder")
     path.mkdir(parents=True, exist_ok=True)
-    (path / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     (path / "env.json").write_text(json.dumps(describe_environment(), indent=1))
+    # last and at once: a folder with a configuration is a run that can be resumed
+    _write(path / "config.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     return RunDirectory(path)
 
 
@@ -74,7 +74,7 @@ def find_resumed(domain: str, config: RunConfig) -> RunDirectory | None:
     if config.resume != "auto":
         path = Path(config.resume)
         if not (path / "config.yaml").is_file():
-            raise CheckpointError(f"resume={path}: no run there (config.yaml is missing); give a folder under outputs/, or auto")
+            raise CheckpointError(f"resume={path}: no run there (no config.yaml); name a folder of outputs/, or auto")
         return RunDirectory(path)
     if config.run_dir:
         path = Path(config.run_dir)
@@ -85,6 +85,25 @@ def find_resumed(domain: str, config: RunConfig) -> RunDirectory | None:
 
 def _experiment_folder(domain: str, config: RunConfig) -> Path:
     return OUTPUTS / domain / config.experiment
+
+
+def _new_folder(experiment: Path) -> Path:
+    """A folder named after the time; a second run of the same second (a sweep starts many) gets a number behind it."""
+    now = time.strftime("%Y-%m-%d_%H-%M-%S")
+    for number in itertools.count(1):
+        path = experiment / (now if number == 1 else f"{now}-{number}")
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            continue
+    raise AssertionError("unreachable")
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
 
 
 def _refuse_other_study(path: Path, config: RunConfig) -> None:

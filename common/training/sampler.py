@@ -18,7 +18,6 @@ class Sampler:
     samples: int
     batch_size: int
     seed: int
-    rank: int = 0
     world_size: int = 1
 
     def __post_init__(self) -> None:
@@ -43,10 +42,9 @@ class Sampler:
         order = epoch_order(self.samples, self.seed, epoch)
         return order[position * self.batch_size : (position + 1) * self.batch_size]
 
-    def rank_ids(self, step: int) -> np.ndarray:
-        """This rank's share of a step [batch_size / world_size]."""
-        share = self.batch_size // self.world_size
-        return self.step_ids(step)[self.rank * share : (self.rank + 1) * share]
+    def shares(self, step: int) -> np.ndarray:
+        """Sample ids of a step by rank [world_size, batch_size / world_size]."""
+        return self.step_ids(step).reshape(self.world_size, -1)
 
 
 @lru_cache(maxsize=2)
@@ -60,20 +58,26 @@ def split_by_budget(ids: np.ndarray, sizes: np.ndarray, budget: int | None, piec
 
     `sizes` [N] is indexed by id. A single sample above the budget makes a piece of its own.
     """
-    result: list[np.ndarray] = []
-    for part in np.array_split(ids, min(pieces, len(ids))):
-        result.extend(_within_budget(part, sizes, budget))
-    return result
-
-
-def _within_budget(ids: np.ndarray, sizes: np.ndarray, budget: int | None) -> Iterator[np.ndarray]:
+    parts = np.array_split(ids, min(pieces, len(ids))) if pieces > 1 and len(ids) > 1 else [ids]
     if budget is None:
-        yield ids
-        return
-    start, total = 0, 0
-    for position, size in enumerate(sizes[ids]):
-        if total and total + size > budget:
-            yield ids[start:position]
-            start, total = position, 0
-        total += int(size)
-    yield ids[start:]
+        return parts if len(ids) else []
+    return [piece for part in parts for piece in _within_budget(part, sizes, budget)]
+
+
+def cut_to(pieces: list[np.ndarray], count: int) -> list[np.ndarray]:
+    """The same samples in `count` pieces or more: the longest are halved, so that no piece grows."""
+    pieces = list(pieces)
+    while len(pieces) < count:
+        longest = max(range(len(pieces)), key=lambda i: len(pieces[i]))
+        pieces[longest : longest + 1] = np.array_split(pieces[longest], 2)
+    return pieces
+
+
+def _within_budget(ids: np.ndarray, sizes: np.ndarray, budget: int) -> Iterator[np.ndarray]:
+    ends = np.cumsum(sizes[ids])
+    start = 0
+    while start < len(ids):
+        before = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + budget, side="right")))
+        yield ids[start:stop]
+        start = stop

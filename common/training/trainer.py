@@ -23,15 +23,24 @@ from common.app.errors import ConfigError, NumericalError
 from common.data.loader import prefetched
 from common.results.metrics import Accumulator
 from common.training.checkpoint import Checkpointer
-from common.training.distributed import World, any_rank, barrier, distribute, synchronise_gradients
+from common.training.distributed import (
+    World,
+    any_rank,
+    barrier,
+    distribute,
+    is_sharded,
+    share_buffers,
+    synchronise_gradients,
+    whole,
+)
 from common.training.ema import AveragedParameters
-from common.training.finite import FiniteGuard
+from common.training.finite import FiniteGuard, not_finite
 from common.training.optimizer import Schedule, make_optimizer, set_rate
-from common.training.precision import autocast
+from common.training.precision import autocast, mixed_seed, seed_generators
 from common.training.progress import ProgressReport
 from common.training.records import Records
 from common.training.run_directory import RunDirectory
-from common.training.sampler import Sampler, split_by_budget
+from common.training.sampler import Sampler, cut_to, split_by_budget
 from common.training.signals import EXIT_STATUS, StopRequest
 from common.training.task import Batch, Task
 
@@ -44,8 +53,10 @@ class Progress:
     best: float = math.inf
     best_step: int = -1
     evaluations_without_progress: int = 0
+    skipped: int = 0
     seconds: float = 0.0
     schedule: dict[str, Any] = field(default_factory=dict)
+    loss_scale: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "best": None if math.isinf(self.best) else self.best}
@@ -73,14 +84,18 @@ class Trainer:
         self.model = distribute(task, world, device, c.parallel)
         self.forward: nn.Module = torch.compile(self.model) if c.compile else self.model  # pyright: ignore
         self.sizes = task.sizes("train")
-        self.sampler = Sampler(len(self.sizes), c.batch_size, config.seed, world.rank, world.size)
+        self.sampler = Sampler(len(self.sizes), c.batch_size, config.seed, world.size)
         self.total_steps = c.epochs * self.sampler.steps_per_epoch
         self.optimizer = make_optimizer(task.model, config.optimizer)
+        self.optimizer.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
+        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.schedule = Schedule(config.schedule, config.optimizer.learning_rate, self.total_steps)
         self.average = AveragedParameters(task.model, c.ema_decay) if c.ema_decay else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=c.precision == "fp16")
-        self.guard = FiniteGuard(device, sticky=c.non_finite == "stop")
-        self.checkpoints = Checkpointer(run.checkpoints, world, task.model, self.optimizer, self.average, c.keep_checkpoints)
+        self.guard = FiniteGuard(world, sticky=c.non_finite == "stop")
+        self.checkpoints = Checkpointer(
+            run.checkpoints, world, task.model, self.optimizer, self.average, c.keep_checkpoints
+        )
         self.progress = Progress()
 
     def fit(self) -> Progress:
@@ -95,13 +110,16 @@ class Trainer:
         try:
             with StopRequest() as stop, self._profiler() as profiler:
                 for step, batches in zip(steps, self._steps(steps), strict=True):
+                    if c.early_stopping and state.evaluations_without_progress >= c.early_stopping:
+                        report.say(f"no progress in {c.early_stopping} evaluations: done")
+                        break
                     losses.append(self._step(step, batches))
                     state.step = step + 1
                     report.advance()
                     if profiler:
                         profiler.step()
 
-                    stopping = self._asked_to_stop(stop)
+                    stopping = any_rank(self.world, stop.exit_status is not None)
                     saving = stopping or self._is_checkpoint(state.step)
                     if saving or state.step % c.log_every == 0 or self._ends_epoch(state.step):
                         self._stop_if_not_finite()
@@ -111,9 +129,9 @@ class Trainer:
                         losses, started = [], time.perf_counter()
 
                     if self._is_evaluation(state.step):
-                        scores = self.evaluate("val")
-                        records.write(state.step, "val", {"epoch": self._epoch(state.step), **scores})
-                        report.say(report.describe({"epoch": self._epoch(state.step), "loss": values["loss"], **scores}))
+                        epoch, scores = self._epoch(state.step), self.evaluate("val")
+                        records.write(state.step, "val", {"epoch": epoch, **scores})
+                        report.say(report.describe({"epoch": epoch, "loss": values["loss"], **scores}))
                         self._judge(scores)
                         started = time.perf_counter()
 
@@ -122,9 +140,6 @@ class Trainer:
                     if stopping:
                         report.say(f"stopped on request; go on with resume={self.run.path}")
                         raise SystemExit(stop.exit_status or EXIT_STATUS[signal.SIGTERM])
-                    if c.early_stopping and state.evaluations_without_progress >= c.early_stopping:
-                        report.say(f"no progress in {c.early_stopping} evaluations: done")
-                        break
         finally:
             report.close()
             records.close()
@@ -136,33 +151,36 @@ class Trainer:
         """Exact means of the task's metrics over a split, with the averaged weights where the run averages."""
         c, world = self.config.trainer, self.world
         sizes = self.task.sizes(split)
-        share = np.arange(world.rank, len(sizes), world.size)
-        pieces = split_by_budget(share, sizes, c.budget, math.ceil(len(share) / c.batch_size))
+        ids = np.arange(len(sizes) + -len(sizes) % world.size)  # as many on all ranks: the last again, unscored
+        shares = np.minimum(ids, len(sizes) - 1).reshape(-1, world.size).T
+        scored = torch.as_tensor(ids[world.rank :: world.size] < len(sizes), device=self.device)
+        pieces = self._pieces(shares, sizes, math.ceil(len(scored) / c.batch_size))
         scores = Accumulator(self.device)
+        share_buffers(world, self.task.model)
         self.model.eval()
         with self.average.swapped() if self.average else nullcontext():
-            for batch in self._batches(split, pieces):
+            for batch, weight in zip(self._batches(split, pieces), scored.split([len(p) for p in pieces]), strict=True):
                 with autocast(self.device, c.precision):
-                    scores.add(self.task.metrics(self.forward, batch))
+                    scores.add(self.task.metrics(self.forward, batch), weight)
         self.model.train()
         return scores.reduce().compute()
 
     def check(self) -> dict[str, float]:
         """One training step and one validation batch, without writing anything."""
         self.model.train()
-        ids = self.sampler.rank_ids(0)
-        loss = self._step(0, [self.task.batch("train", ids)]).mean()
+        loss = self._step(0, next(self._steps(range(1)))).mean()
         self._stop_if_not_finite()
-        with torch.no_grad():
-            sizes = self.task.sizes("val")
-            batch = self.task.batch("val", np.arange(min(len(sizes), len(ids))))
-            metrics = self.task.metrics(self.forward, batch)
+        sizes, c = self.task.sizes("val"), self.config.trainer
+        ids = split_by_budget(np.arange(min(len(sizes), c.batch_size)), sizes, c.budget)[0]
+        self.model.eval()
+        with torch.no_grad(), autocast(self.device, c.precision):
+            metrics = self.task.metrics(self.forward, self.task.batch("val", ids))
         return {"loss": float(loss), **{f"val_{name}": float(value.mean()) for name, value in metrics.items()}}
 
     def _step(self, step: int, batches: list[Batch]) -> Tensor:
         """Gradients of all pieces, clipping, the finite check and the optimiser; returns the losses [share]."""
         c, share = self.config.trainer, self.sampler.batch_size // self.world.size
-        torch.manual_seed(_mix(self.config.seed, step, self.world.rank))
+        seed_generators(mixed_seed(self.config.seed, step, self.world.rank), self.device)
         set_rate(self.optimizer, self.schedule.rate(step))
         self.optimizer.zero_grad(set_to_none=True)
         buffers = [b.clone() for b in self.task.model.buffers()] if c.non_finite == "skip" else []
@@ -174,40 +192,49 @@ class Trainer:
                 self.scaler.scale(loss.sum() / share).backward()
             losses.append(loss.detach())
         self.scaler.unscale_(self.optimizer)
-        parameters = [p for p in self.task.model.parameters() if p.grad is not None]
-        norm = nn.utils.get_total_norm([p.grad for p in parameters])
         loss = torch.cat(losses)
-        self._take_step(step, loss, norm, parameters)
-        if buffers:  # a bad batch also spoils running statistics, which no optimiser guards
-            for buffer, before in zip(self.task.model.buffers(), buffers, strict=True):
-                buffer.copy_(torch.where(self.guard.bad > 0, before, buffer))
+        bad = self._take_step(step, loss)
+        for buffer, before in zip(self.task.model.buffers(), buffers, strict=False):
+            buffer.copy_(torch.where(bad > 0, before, buffer))  # running statistics, which no optimiser guards
         return loss
 
-    def _take_step(self, step: int, loss: Tensor, norm: Tensor, parameters: list[nn.Parameter]) -> None:
-        """Step the optimiser unless the loss or the gradient is not finite (decided on the device, on all ranks)."""
-        clip = self.config.optimizer.clip_norm
-        if clip:
+    def _take_step(self, step: int, loss: Tensor) -> Tensor:
+        """Clip, and step the optimiser unless the loss or the gradient is not finite.
+
+        Returns 1.0 where it is not, else 0.0: decided on the device, on all ranks alike.
+        """
+        parameters = [p for p in self.parameters if p.grad is not None]
+        norm = whole(nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]))
+        if clip := self.config.optimizer.clip_norm:
             nn.utils.clip_grads_with_norm_(parameters, clip, norm)
-        if self.scaler.is_enabled():  # fp16: an overflowing gradient lowers the scale and is no fault
-            self.guard.check(step, loss.sum(), torch.zeros_like(norm))
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
+        if self.scaler.is_enabled():  # fp16: a gradient that overflows lowers the scale and is no fault
+            bad = self.guard.check(step, loss.sum())
+            leave_out = torch.maximum(bad, not_finite(norm))
         else:
-            self.optimizer.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
-            self.optimizer.found_inf = self.guard.check(step, loss.sum(), norm)  # pyright: ignore[reportAttributeAccessIssue]
-            self.optimizer.step()
+            bad = leave_out = self.guard.check(step, loss.sum() + norm)
+        self.optimizer.found_inf = leave_out  # pyright: ignore[reportAttributeAccessIssue]
+        self.optimizer.step()
+        self.scaler.update()
         if self.average:
             self.average.update(step)
         if self.device.type == "cpu":  # reading costs nothing here; on a GPU it waits for the next log line
             self._stop_if_not_finite()
+        return bad
 
     def _steps(self, steps: range) -> Iterator[list[Batch]]:
         """For each step, this rank's samples in pieces that keep to the memory budget."""
-        c = self.config.trainer
         batches = ([self.task.batch("train", ids)
-                    for ids in split_by_budget(self.sampler.rank_ids(step), self.sizes, c.budget, c.accumulate)]
+                    for ids in self._pieces(self.sampler.shares(step), self.sizes, self.config.trainer.accumulate)]
                    for step in steps)
         return prefetched(batches) if self.task.prefetch else batches
+
+    def _pieces(self, shares: np.ndarray, sizes: np.ndarray, pieces: int) -> list[np.ndarray]:
+        """This rank's row of `shares` [world, n] in pieces within the budget, as many on all ranks if sharded."""
+        budget = self.config.trainer.budget
+        own = split_by_budget(shares[self.world.rank], sizes, budget, pieces)
+        if budget is None or not is_sharded(self.model):
+            return own
+        return cut_to(own, max(len(split_by_budget(share, sizes, budget, pieces)) for share in shares))
 
     def _batches(self, split: str, pieces: list[np.ndarray]) -> Iterator[Batch]:
         batches = (self.task.batch(split, ids) for ids in pieces)
@@ -218,12 +245,17 @@ class Trainer:
         if state:
             self.progress = Progress.from_json(state)
             self.schedule.load_state(self.progress.schedule)
+            self.scaler.load_state_dict(self.progress.loss_scale)
+            self.guard.skipped = self.progress.skipped
         if self.world.is_main:
             self.run.truncate_history(self.progress.step) if self.run.metrics.exists() else None
         self.model.train()
 
     def _save(self) -> None:
         self.progress.schedule = self.schedule.state()
+        self.progress.loss_scale = self.scaler.state_dict()
+        self.progress.skipped = self.guard.read()
+        share_buffers(self.world, self.task.model)
         self.checkpoints.save(self.progress.step, self.progress.to_json())
 
     def _judge(self, scores: dict[str, float]) -> None:
@@ -235,13 +267,14 @@ class Trainer:
         if score < state.best:
             state.best, state.best_step, state.evaluations_without_progress = score, state.step, 0
             with self.average.swapped() if self.average else nullcontext():
-                self.checkpoints.save_best({"step": state.step, "scores": scores})
+                finite = {name: value for name, value in scores.items() if math.isfinite(value)}
+                self.checkpoints.save_best({"step": state.step, "scores": finite})
         else:
             state.evaluations_without_progress += 1
 
     def _stop_if_not_finite(self) -> None:
         c = self.config.trainer
-        skipped, first = self.guard.read()
+        skipped, first = self.guard.read(), self.guard.first_bad_step
         if first < 0 or (c.non_finite == "skip" and skipped <= c.max_skipped):
             return
         names = self.task.names("train", self.sampler.step_ids(first))
@@ -249,23 +282,17 @@ class Trainer:
         if self.world.is_main:
             path.write_text(json.dumps({"step": first, "epoch": self._epoch(first), "samples": names}, indent=1))
         raise NumericalError(
-            f"loss or gradient is not finite at step {first} ({skipped} bad so far); the weights are as before it. "
+            f"loss or gradient is not finite at step {first} ({skipped} bad so far); no bad step changed the weights. "
             f"The batch's {len(names)} samples are named in {path}. Look for bad targets there, or lower "
             f"optimizer.learning_rate (now {self.config.optimizer.learning_rate:g}) or set optimizer.clip_norm"
         )
-
-    def _asked_to_stop(self, stop: StopRequest) -> bool:
-        if not self.world.is_distributed:
-            return stop.exit_status is not None
-        if self.progress.step % min(self.config.trainer.log_every, 50):  # agreeing costs a message: not at every step
-            return False
-        return any_rank(self.world, stop.exit_status is not None, self.device)
 
     def _ends_epoch(self, step: int) -> bool:
         return step % self.sampler.steps_per_epoch == 0
 
     def _is_evaluation(self, step: int) -> bool:
-        return step == self.total_steps or step % (self.config.trainer.evaluate_every * self.sampler.steps_per_epoch) == 0
+        every = self.config.trainer.evaluate_every * self.sampler.steps_per_epoch
+        return step == self.total_steps or step % every == 0
 
     def _is_checkpoint(self, step: int) -> bool:
         every = self.config.trainer.checkpoint_every_steps
@@ -299,8 +326,3 @@ class Trainer:
         path = self.run.path / f"trace-rank{self.world.rank}.json"
         return profile(activities=activities, schedule=schedule(wait=9, warmup=1, active=steps, repeat=1),
                        on_trace_ready=lambda trace: trace.export_chrome_trace(str(path)))
-
-
-def _mix(seed: int, step: int, rank: int) -> int:
-    """A 63-bit seed that differs for each (seed, step, rank)."""
-    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -27,11 +27,19 @@ def run(config: BenchmarkConfig) -> None:
     """Print the published table with our row, and write it as table.json and report.html."""
     model = _trained(config) if config.train else MODELS[config.table]
     predictor = PropertyPredictor.from_pretrained(model, config.device)
-    folder = Path(config.output) if config.output else OUTPUTS / "materials" / f"benchmark-{config.table}" / time.strftime("%Y-%m-%d_%H-%M-%S")
+    folder = (
+        Path(config.output)
+        if config.output
+        else OUTPUTS / "materials" / f"benchmark-{config.table}" / time.strftime("%Y-%m-%d_%H-%M-%S")
+    )
     folder.mkdir(parents=True, exist_ok=True)
     card, started = predictor.card, time.perf_counter()
-    data = DataConfig(name=card["data"]["name"], target=card["property"], neighbours=card["graph"]["neighbours"],
-                      cutoff_a=card["graph"]["cutoff_a"])
+    data = DataConfig(
+        name=card["data"]["name"],
+        target=card["property"],
+        neighbours=card["graph"]["neighbours"],
+        cutoff_a=card["graph"]["cutoff_a"],
+    )
     split = Split.load(data, "val", None, config.offline)
     predicted = predictor.predict_graphs(split.graphs)
     scores = score(split.target, predicted)
@@ -39,8 +47,15 @@ def run(config: BenchmarkConfig) -> None:
     table = Table.load(TABLES / f"{config.table}.yaml").with_rows(row)
     Console().print(table.to_rich())
     (folder / "table.json").write_text(json.dumps(table.to_json(), indent=1))
-    sections = prediction_sections(split.crystals.ids.tolist(), split.target, predicted, split.crystals.numbers,
-                                   split.crystals.n_atoms, card["property"], card["unit"])
+    sections = prediction_sections(
+        split.crystals.ids.tolist(),
+        split.target,
+        predicted,
+        split.crystals.numbers,
+        split.crystals.n_atoms,
+        card["property"],
+        card["unit"],
+    )
     tiles = [Tile("Our validation MAE", f"{scores['mae']:.4f}", card["unit"]), Tile("Crystals", f"{len(predicted):,}")]
     report = write_report(folder / "report.html", table.title, [Section("Results", table.to_html()), *sections], tiles)
     print(f"table: {folder / 'table.json'}  report: {report}")
@@ -48,8 +63,16 @@ def run(config: BenchmarkConfig) -> None:
 
 def _trained(config: BenchmarkConfig) -> Path:
     """The model of a new run of the table's recipe."""
-    recipe = load_config("materials", "train", [f"experiment={RECIPES[config.table]}", f"trainer.device={config.device}",
-                                                f"offline={config.offline}", "resume=auto"])
+    recipe = load_config(
+        "materials",
+        "train",
+        [
+            f"experiment={RECIPES[config.table]}",
+            f"trainer.device={config.device}",
+            f"offline={config.offline}",
+            "resume=auto",
+        ],
+    )
     assert isinstance(recipe, TrainConfig)
     run_directory = train(recipe)
     assert run_directory is not None
@@ -67,7 +90,9 @@ def _our_row(predictor: PropertyPredictor, count: int, mae: float, seconds: floa
         protocol="validation_part",
         ours=True,
         details={
-            "trained on": f"{card['data']['train']:,}", "N": count, "seed": training["seed"],
+            "trained on": f"{card['data']['train']:,}",
+            "N": count,
+            "seed": training["seed"],
             "training": f"{training['minutes']:.0f} min, {hardware}",
             "evaluation": f"{seconds:.1f} s, {environment['cpu']}",
         },

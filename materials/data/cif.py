@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from common.app.errors import DataFormatError
-from materials.data.crystals import wrapped
+from materials.data.crystals import FARTHEST_CELL, wrapped
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -148,6 +148,11 @@ def _atoms(block: Block) -> Atoms:
     from ase import Atoms
     from ase.cell import Cell
 
+    rotations, translations = _operations(block)
+    if len(block[COORDINATES[0]]) * len(rotations) > MAX_IMAGES:
+        raise DataFormatError(
+            f"{len(block[COORDINATES[0]])} sites x {len(rotations)} operations; expected at most {MAX_IMAGES} images"
+        )
     parameters = np.array([_numbers(block, tag)[0] for tag in CELL])
     if not (np.all(parameters > 0) and np.all(parameters[3:] < 180)):
         raise DataFormatError(
@@ -155,15 +160,17 @@ def _atoms(block: Block) -> Atoms:
         )
     cell = Cell.fromcellpar(parameters)
     sites = np.array([_numbers(block, tag) for tag in COORDINATES]).T
+    if not np.all(np.abs(sites) < FARTHEST_CELL):
+        raise DataFormatError("has a coordinate that is not finite or absurdly large; expected fractions of the cell")
     elements = _elements(block)
     occupancy = _numbers(block, "_atom_site_occupancy", unknown=1.0) if "_atom_site_occupancy" in block else []
-    partial = [site for site, share in enumerate(occupancy) if abs(share - 1.0) > 1e-3]
-    if partial:
-        raise DataFormatError(
-            f"site {partial[0] + 1} has occupancy {occupancy[partial[0]]:g}: a partly occupied site is not one structure; "
-            "make an ordered model of it first"
-        )
-    numbers, positions = _images(elements, sites, cell.array, *_operations(block))
+    for site, share in enumerate(occupancy, start=1):
+        if not abs(share - 1.0) <= 1e-3:
+            raise DataFormatError(
+                f"site {site} has occupancy {share:g}: a partly occupied site is not one structure; "
+                "make an ordered model of it first"
+            )
+    numbers, positions = _images(elements, sites, cell.array, rotations, translations)
     return Atoms(numbers, scaled_positions=positions, cell=cell, pbc=True)
 
 
@@ -228,8 +235,6 @@ def _images(
     """Atomic numbers and fractional coordinates of all atoms of the cell."""
     from ase.data import atomic_numbers
 
-    if len(sites) * len(rotations) > MAX_IMAGES:
-        raise DataFormatError(f"{len(sites)} sites x {len(rotations)} operations; expected at most {MAX_IMAGES} images")
     numbers = np.array([atomic_numbers[symbol] for symbol in elements])
     if len(rotations) == 1:
         return numbers, wrapped(sites @ rotations[0].T + translations[0])

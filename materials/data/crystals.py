@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 HEAVIEST_ELEMENT = 118
+FARTHEST_CELL = 1e6
+"""Beyond so many cells from the origin a coordinate has lost the digits that say where in the cell it lies."""
+
 STRUCTURE_KEYS = ("id", "n_atoms", "lattice", "z", "frac")
 
 
@@ -83,7 +86,8 @@ class Crystals:
 
     def subset(self, indices: np.ndarray | Sequence[int] | slice) -> Crystals:
         """The structures at `indices` (integers, a Boolean mask or a slice), in that order."""
-        chosen = np.arange(len(self))[indices if isinstance(indices, slice) else np.asarray(indices)]
+        everything = np.arange(len(self))
+        chosen = everything[indices] if isinstance(indices, slice) or len(indices) else everything[:0]
         n_atoms = self.n_atoms[chosen]
         starts = np.concatenate([[0], np.cumsum(n_atoms)])[:-1]
         rows = np.arange(n_atoms.sum()) + np.repeat(self.offsets[chosen] - starts, n_atoms)

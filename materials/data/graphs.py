@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 
@@ -92,20 +93,18 @@ def k_nearest_graphs(
         return graphs if collapse_tolerance_a is None else collapse(graphs, collapse_tolerance_a)
 
     chunks = list(_chunks(crystals))
-    if len(chunks) == 1:
-        return build(chunks[0])
+    if len(chunks) < 2:
+        return build(crystals)
     # Threads, not processes: the C library and numpy's sorts release the interpreter lock, and nothing is pickled.
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         return CrystalGraphs.concatenate(list(pool.map(build, chunks)))
 
 
 def _chunks(crystals: Crystals) -> Iterator[Crystals]:
-    number = crystals.offsets[:-1] // CHUNK_ATOMS
-    starts = np.flatnonzero(np.diff(number, prepend=-1))
-    for start, stop in zip(starts, [*starts[1:], len(crystals)], strict=True):
+    """Consecutive structures with about CHUNK_ATOMS atoms together."""
+    starts = np.flatnonzero(np.diff(crystals.offsets[:-1] // CHUNK_ATOMS, prepend=-1))
+    for start, stop in pairwise([*starts, len(crystals)]):
         yield crystals.subset(slice(start, stop))
-    if not len(crystals):
-        yield crystals
 
 
 def _k_nearest(crystals: Crystals, k: int, cutoff_a: float) -> CrystalGraphs:

@@ -13,7 +13,7 @@ import numpy as np
 
 from common.app.errors import DataFormatError
 from materials.data.cif import read_cif
-from materials.data.crystals import HEAVIEST_ELEMENT, wrapped
+from materials.data.crystals import FARTHEST_CELL, HEAVIEST_ELEMENT, wrapped
 from materials.data.neighbours import neighbour_list
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ OVERLAP_A = 0.5
 
 VOLUME_PER_ATOM_A3 = (1.0, 1e5)
 """Diamond, the densest element by number, has 5.7 Å^3."""
-
-FARTHEST_CELL = 1e6
-"""Beyond so many cells from the origin a coordinate has lost the digits that say where in the cell it lies."""
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".z")
 

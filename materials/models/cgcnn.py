@@ -15,16 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from materials.models.crystal_graph import (
-    CrystalGraphBatch,
-    DistanceTable,
-    GroupedIndex,
-    PropertyScale,
-    Z,
-    gaussian_basis,
-    table_distances,
-)
-from materials.models.neighbour_sum import edge_sum, gated_neighbour_sum
+from materials.models.atom_norm import AtomBatchNorm
+from materials.models.crystal_graph import CrystalGraphBatch, PropertyScale, Z
+from materials.models.edge_map import EdgeMap, GaussianExpansion
+from materials.models.neighbour_sum import gated_neighbour_sum, normalised_gated_neighbour_sum
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,6 @@ class CGCNNConfig:
     readout_width: int = 32
     basis: int = 41
     basis_width_a: float = 0.2
-    table_rows: int = 8192
     cutoff_a: float = 8.0
     outputs: int = 1
     """1 for regression; 2 for the probability of the second of two classes."""
@@ -47,33 +40,26 @@ class GatedConvolution(nn.Module):
         self.centre = nn.Linear(config.width, gates)
         self.neighbour = nn.Linear(config.width, gates, bias=False)
         self.filter = nn.Linear(config.basis, gates, bias=False)
-        self.edge_norm = nn.BatchNorm1d(gates)
-        self.node_norm = nn.BatchNorm1d(config.width)
+        self.edge_norm = AtomBatchNorm(gates)
+        self.node_norm = AtomBatchNorm(config.width)
 
-    def forward(self, node: Tensor, basis: Tensor, table: DistanceTable, neighbours: GroupedIndex) -> Tensor:
-        """node [V, C], basis [T, basis] -> [V, C]."""
-        parts = self.centre(node), self.neighbour(node), self.filter(basis)
+    def forward(self, node: Tensor, edges: EdgeMap) -> Tensor:
+        """node [V, C] -> [V, C]."""
+        norm, parts = self.edge_norm, (self.centre(node), self.neighbour(node), self.filter.weight.T)
         if self.training:
-            z = self.edge_norm(edge_sum(*parts, table, neighbours))
-            gate, core = z.view(len(node), -1, z.shape[-1]).chunk(2, dim=-1)
-            message = (torch.sigmoid(gate) * F.softplus(core)).sum(dim=1)
-        else:
-            message = gated_neighbour_sum(*self._normalised(*parts), table, neighbours)
-        return F.softplus(node + self.node_norm(message))
-
-    def _normalised(self, centre: Tensor, neighbour: Tensor, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The edge norm with fixed statistics is linear, so it moves from the edges to the three parts."""
-        norm = self.edge_norm
-        factor = norm.weight * torch.rsqrt(norm.running_var + norm.eps)  # pyright: ignore[reportArgumentType, reportOptionalOperand]
-        shift = norm.bias - norm.running_mean * factor  # pyright: ignore[reportOperatorIssue]
-        return centre * factor + shift, neighbour * factor, table * factor
+            message, mean, variance = normalised_gated_neighbour_sum(*parts, norm.weight, norm.bias, edges, norm.eps)
+            norm.track(mean, variance, edges.atoms * edges.per_node)
+        else:  # with fixed statistics the norm is linear: it moves from the edges to the parts
+            scale, shift = norm.affine()
+            centre, neighbour, radial = parts
+            message = gated_neighbour_sum(centre * scale + shift, neighbour * scale, radial * scale, edges)
+        return F.softplus(node + self.node_norm(message, edges.multiplicity).to(node.dtype))
 
 
 class CGCNN(nn.Module):
     """Crystal graphs -> one value a crystal, in the property's unit (or a probability when `outputs` is 2)."""
 
     config_class = CGCNNConfig
-    basis: Tensor
 
     def __init__(self, config: CGCNNConfig, scale: PropertyScale | None = None) -> None:
         super().__init__()
@@ -83,17 +69,15 @@ class CGCNN(nn.Module):
         self.hidden = nn.Linear(config.width, config.readout_width)
         self.output = nn.Linear(config.readout_width, config.outputs)
         self.scale = scale or PropertyScale()
-        points = table_distances(config.table_rows, config.cutoff_a)
-        basis = gaussian_basis(points, config.basis, config.cutoff_a, config.basis_width_a)
-        self.register_buffer("basis", basis, persistent=False)
 
     def forward(self, batch: CrystalGraphBatch) -> Tensor:
         """[B] in the property's unit."""
-        table = DistanceTable(batch.distances, self.config.table_rows, self.config.cutoff_a)
-        neighbours = GroupedIndex.of(batch.neighbours.reshape(-1), len(batch.numbers))
+        config = self.config
+        radial = GaussianExpansion(batch.distances, config.basis, config.cutoff_a, config.basis_width_a)
+        edges = EdgeMap(batch.neighbours, radial, batch.multiplicity)
         node = self.embedding(batch.numbers)
         for convolution in self.convolutions:
-            node = convolution(node, self.basis, table, neighbours)
+            node = convolution(node, edges)
         crystal = F.softplus(self.hidden(F.softplus(batch.mean(node))))
         output = self.output(crystal)
         if self.config.outputs == 2:

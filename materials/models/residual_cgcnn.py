@@ -15,15 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from materials.models.crystal_graph import (
-    CrystalGraphBatch,
-    DistanceTable,
-    GroupedIndex,
-    PropertyScale,
-    Z,
-    gaussian_basis,
-    table_distances,
-)
+from materials.models.crystal_graph import CrystalGraphBatch, PropertyScale, Z
+from materials.models.edge_map import DistanceTable, EdgeMap, gaussian_basis, table_distances
 from materials.models.neighbour_sum import silu_neighbour_sum
 
 
@@ -49,12 +42,11 @@ class ResidualConvolution(nn.Module):
         self.norm = nn.BatchNorm1d(config.width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, node: Tensor, basis: Tensor, table: DistanceTable, neighbours: GroupedIndex) -> Tensor:
+    def forward(self, node: Tensor, basis: Tensor, edges: EdgeMap) -> Tensor:
         """node [V, C], basis [T, basis] -> [V, C]."""
-        message = silu_neighbour_sum(self.centre(node), self.neighbour(node), self.filter(basis), table, neighbours)
+        message = silu_neighbour_sum(self.centre(node), self.neighbour(node), self.filter(basis), edges)
         # the sum of K terms is brought back to the size of one before the output matrix
-        count = neighbours.index.numel() // len(node)
-        return node + self.dropout(F.silu(self.norm(self.output(message * count**-0.5))))
+        return node + self.dropout(F.silu(self.norm(self.output(message * edges.per_node**-0.5))))
 
 
 class ResidualCGCNN(nn.Module):
@@ -78,8 +70,8 @@ class ResidualCGCNN(nn.Module):
     def forward(self, batch: CrystalGraphBatch) -> Tensor:
         """[B] in the property's unit."""
         table = DistanceTable(batch.distances, self.config.table_rows, self.config.cutoff_a)
-        neighbours = GroupedIndex.of(batch.neighbours.reshape(-1), len(batch.numbers))
+        edges = EdgeMap(batch.neighbours, table, batch.multiplicity)
         node = self.embedding(batch.numbers)
         for convolution in self.convolutions:
-            node = convolution(node, self.basis, table, neighbours)
+            node = convolution(node, self.basis, edges)
         return self.scale(batch.mean(self.readout(node).squeeze(-1)), batch)

@@ -1,0 +1,95 @@
+"""The YAML files of the package say all that the models know, and the same."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+import materials.config
+from common.app.composition import Request, Verb, compose_config, load_config
+from common.app.config import OptimizerConfig, ScheduleConfig, Section, TrainerConfig
+from common.app.config_keys import Keys
+from materials.data.datasets import DATASETS
+
+SHARED = Path(str(files("common.conf")))
+TRAIN = Path(str(files("materials.conf.train")))
+VARIANTS = {kind.model_fields["name"].annotation: kind for kind in get_args(get_args(materials.config.ModelConfig)[0])}
+
+
+def options(group: Path) -> list[str]:
+    return sorted(path.stem for path in group.glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("model", "group"),
+    [(OptimizerConfig, "optimizer"), (ScheduleConfig, "schedule"), (TrainerConfig, "trainer")],
+)
+def test_shared_groups_name_every_key(model: type[BaseModel], group: str) -> None:
+    for path in (SHARED / group).glob("*.yaml"):
+        assert set(yaml.safe_load(path.read_text())) == set(model.model_fields), path
+
+
+def test_model_groups_name_every_key_with_its_default() -> None:
+    for annotation, kind in VARIANTS.items():
+        (name,) = get_args(annotation)
+        text = yaml.safe_load((TRAIN / f"model/{name}.yaml").read_text())
+        assert text == kind(name=name).model_dump(), name
+
+
+def test_trainer_group_has_the_defaults_of_the_model() -> None:
+    text = yaml.safe_load((SHARED / "trainer/default.yaml").read_text())
+    chosen = {"epochs", "batch_size"}
+    defaults = TrainerConfig(epochs=1, batch_size=1).model_dump(mode="json", exclude=chosen)
+    assert {key: value for key, value in text.items() if key not in chosen} == defaults
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "benchmark"])
+def test_no_key_of_a_verb_is_hidden(verb: str) -> None:
+    request = Request(Verb("materials", verb))
+    config = compose_config(request).config
+    for key in Keys(request.verb.model, config):
+        node = config
+        for part in key.split("."):
+            assert part in node.keys(), f"{key} is not in the files of materials {verb}"  # noqa: SIM118 (??? is a value too)
+            node = node._get_node(part)
+
+
+def test_every_option_composes() -> None:
+    groups = {group: options(TRAIN / group) for group in ("model", "data", "experiment")}
+    groups |= {group: options(SHARED / group) for group in ("optimizer", "schedule", "trainer")}
+    for group, names in groups.items():
+        for name in names:
+            config = load_config("materials", "train", [f"{group}={name}"])
+            assert isinstance(config, materials.config.TrainConfig)
+            if group == "experiment":
+                assert config.experiment == name, "an experiment is called like its file"
+
+
+def test_configured_names_are_registered() -> None:
+    (names,) = (get_args(kind) for kind in get_args(materials.config.DatasetName)[:1])
+    assert set(names) == set(DATASETS) == set(options(TRAIN / "data"))
+
+
+def test_model_keys_are_those_of_the_architectures() -> None:
+    from materials.models import MODELS
+
+    for annotation, kind in VARIANTS.items():
+        (name,) = get_args(annotation)
+        known = set(MODELS[name].config_class.__dataclass_fields__)
+        assert set(kind.model_fields) - {"name"} <= known, name
+    assert {get_args(annotation)[0] for annotation in VARIANTS} == set(MODELS)
+
+
+def test_every_key_says_what_it_is() -> None:
+    for kind in vars(materials.config).values():
+        if isinstance(kind, type) and issubclass(kind, Section) and kind.__module__ == "materials.config":
+            keys = Keys(kind, {})
+            silent = [
+                name for name, key in keys.items() if not key.description and not name.endswith(("name", "domain"))
+            ]
+            assert not silent, f"{kind.__name__}: {silent}"
