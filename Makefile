@@ -22,10 +22,12 @@ check: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 
 bench: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -m bench -s
+	$(BIN)/python -m tests.benchmarks.startup
+	$(BIN)/python -m tests.benchmarks.trainer_overhead
+	$(BIN)/python -m tests.benchmarks.graphs_speed
 
 reliability: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -m "not bench" tests/reliability
+	$(BIN)/python -m pytest -m "full or not full" tests/reliability
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

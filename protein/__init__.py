@@ -2,8 +2,8 @@
 
 import common
 
-if getattr(common, "TRIFOLD_MARKER", None) != "trifold":  # then even our own errors cannot be imported
+if getattr(common, "TRIFOLD_MARKER", None) != "trifold":
     raise ImportError(
-        f"{getattr(common, '__file__', common)} hides Trifold's package 'common'. Rename that file, or start Python with "
-        "`python -P`, which leaves the script's and the working folder out of the search path."
+        f"'common' is {getattr(common, '__file__', common)}, which hides Trifold's package of that name: "
+        "rename that file, or run Python with -P"
     )

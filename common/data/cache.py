@@ -34,7 +34,7 @@ def cached_arrays(kind: str, key: Mapping[str, Any], version: str, build: Callab
 
     Every byte is verified on opening. A damaged folder is built anew, with a warning that names the file. While one
     process builds, others wait for its result. Where the cache cannot be written, the arrays are built in memory,
-    with a warning.
+    with a warning. Raises DataFormatError if `build` gives text or objects.
     """
     text = json.dumps({"kind": kind, "key": dict(key), "version": version}, sort_keys=True, allow_nan=False)
     description, digest = json.loads(text), hashlib.sha256(text.encode()).hexdigest()
@@ -65,7 +65,7 @@ def cached_arrays(kind: str, key: Mapping[str, Any], version: str, build: Callab
 def _open(folder: Path, description: dict[str, Any]) -> Arrays:
     try:
         entries = verify_artifact(folder)
-    except (OSError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
         raise CheckpointError(f"{folder} cannot be read ({error!r})") from error
     if not {ARRAYS, KEY} <= entries.keys() or read_json(folder, KEY) != description:
         raise CheckpointError(f"{folder} holds no {ARRAYS} made for this {KEY}: it was put together by hand")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,9 +98,9 @@ def distribute(task: Task, world: World, device: torch.device, parallel: str) ->
         return task.model
     from torch.nn.parallel import DistributedDataParallel
 
-    return DistributedDataParallel(
-        task.model, device_ids=[device.index] if device.type == "cuda" else None, broadcast_buffers=False
-    )
+    wrapped = DistributedDataParallel(task.model, device_ids=[device.index] if device.type == "cuda" else None)
+    wrapped.broadcast_buffers = False  # an argument of another name in each version of torch
+    return wrapped
 
 
 def is_sharded(model: object) -> bool:
@@ -117,17 +117,13 @@ def share_buffers(world: World, model: nn.Module) -> None:
 
 def whole(tensor: Tensor) -> Tensor:
     """A tensor that may be sharded, gathered on every rank."""
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor  # pyright: ignore[reportCallIssue]
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor  # pyright: ignore
 
 
-@contextmanager
-def synchronise_gradients(model: nn.Module, last: bool) -> Iterator[None]:
-    """Reduce gradients over the ranks only with the last piece of a step."""
+def synchronise_gradients(model: nn.Module, last: bool) -> AbstractContextManager[None]:
+    """The context of one piece of a step: gradients are reduced over the ranks only with the last."""
     if is_sharded(model):
-        model.set_requires_gradient_sync(last)  # pyright: ignore
-        yield
-    elif hasattr(model, "no_sync") and not last:  # DDP
-        with model.no_sync():
-            yield
-    else:
-        yield
+        model.set_requires_gradient_sync(last)  # pyright: ignore[reportCallIssue]
+    elif not last and hasattr(model, "no_sync"):  # DDP
+        return model.no_sync()  # pyright: ignore[reportCallIssue]
+    return nullcontext()

@@ -189,7 +189,7 @@ class Trainer:
             with synchronise_gradients(self.model, last=number == len(batches)):
                 with autocast(self.device, c.precision):
                     loss = self.task.loss(self.forward, batch)
-                self.scaler.scale(loss.sum() / share).backward()
+                self.scaler.scale(loss).backward(torch.full_like(loss, 1 / share))  # of the mean over the whole step
             losses.append(loss.detach())
         self.scaler.unscale_(self.optimizer)
         loss = torch.cat(losses)
@@ -212,13 +212,16 @@ class Trainer:
             leave_out = torch.maximum(bad, not_finite(norm))
         else:
             bad = leave_out = self.guard.check(step, loss.sum() + norm)
-        self.optimizer.found_inf = leave_out  # pyright: ignore[reportAttributeAccessIssue]
-        self.optimizer.step()
+        if self.device.type != "cpu":  # the flag stays on the device; the host reads it with the next log line
+            self.optimizer.found_inf = leave_out  # pyright: ignore[reportAttributeAccessIssue]
+            self.optimizer.step()
+        elif leave_out:
+            self._stop_if_not_finite()
+        else:
+            self.optimizer.step()
         self.scaler.update()
         if self.average:
             self.average.update(step)
-        if self.device.type == "cpu":  # reading costs nothing here; on a GPU it waits for the next log line
-            self._stop_if_not_finite()
         return bad
 
     def _steps(self, steps: range) -> Iterator[list[Batch]]:

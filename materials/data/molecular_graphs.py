@@ -17,7 +17,7 @@ from common.app.errors import DataFormatError
 from materials.data.read_molecule import read_molecule
 
 if TYPE_CHECKING:
-    from rdkit.Chem import Mol
+    from rdkit.Chem import Atom, Bond, Mol
 
 ELEMENTS = (*range(1, 37), 53)
 """Atomic numbers with a code of their own: hydrogen to krypton, and iodine. All others, and `*`, share one."""
@@ -86,10 +86,11 @@ class MolecularGraphs:
         atoms, bonds, masses, ends = [], [], [], []
         tables = _Tables()
         for molecule in molecules:
-            for atom in molecule.GetAtoms():
+            # By index: RDKit's own sequences ask for their length at every step.
+            for atom in map(molecule.GetAtomWithIdx, range(molecule.GetNumAtoms())):
                 atoms.append(tables.atom(atom))
                 masses.append(0.01 * atom.GetMass())
-            for bond in molecule.GetBonds():
+            for bond in map(molecule.GetBondWithIdx, range(molecule.GetNumBonds())):
                 ends.append((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))
                 bonds.append(tables.bond(bond))
         return cls(
@@ -137,7 +138,7 @@ class _Tables:
         self.bond_type = {getattr(BondType, name): code for code, name in enumerate(BOND_TYPES)}
         self.stereo = {tag: min(int(tag), STEREO_CODES - 1) for tag in BondStereo.values.values()}
 
-    def atom(self, atom) -> tuple[int, ...]:
+    def atom(self, atom: Atom) -> tuple[int, ...]:
         return (
             self.element.get(atom.GetAtomicNum(), len(ELEMENTS)),
             min(atom.GetTotalDegree(), ATOM_CODES["degree"] - 1),
@@ -148,7 +149,7 @@ class _Tables:
             atom.GetIsAromatic(),
         )
 
-    def bond(self, bond) -> tuple[int, ...]:
+    def bond(self, bond: Bond) -> tuple[int, ...]:
         return (
             self.bond_type.get(bond.GetBondType(), len(BOND_TYPES)),
             bond.GetIsConjugated(),

@@ -1,7 +1,7 @@
 """Molecular data sets with their splits: MoleculeNet, photovoltaics, malaria, polymer glass transitions.
 
-The packed file of each is `materials/molecules/<name>.csv.gz` with the columns row, smiles, the targets, split. `convert`
-makes it from the public original, test rows included; the parts agree with the packed files row by row.
+The packed file of each is `materials/molecules/<name>.csv.gz` with the columns row, smiles, the targets, split.
+`convert` makes it from the public original, test rows included; its parts agree with the packed ones row by row.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class MoleculeSet:
     """What is known about one set.
 
     targets  {name in the packed file: column of the original}; a repeated column has its second use as "<column>.1"
-    units    of each target in turn, or one for all; "" for classes
+    units    of each target in turn, then from the first again; "" for classes
     """
 
     title: str
@@ -55,16 +55,17 @@ class MoleculeSet:
     licence: str = "MIT (repository that publishes the table)"
 
     def unit(self, target: str) -> str:
-        return self.units[list(self.targets).index(target)] if len(self.units) > 1 else self.units[0]
+        return self.units[list(self.targets).index(target) % len(self.units)]
 
     def dataset(self, name: str) -> Dataset:
         """The registry entry."""
         url, size, sha256 = self.original
+        count = f"{len(self.targets)} {self.kind} target" + ("s" if len(self.targets) > 1 else "")
         return Dataset(
             name=name,
             title=self.title,
             description=(
-                f"{self.title}; {len(self.targets)} {self.kind} target{'s'[: len(self.targets) > 1]}, split by {self.rule}: "
+                f"{self.title}; {count}, split by {self.rule}: "
                 "80 % train, 10 % val, 10 % test (test only in a file converted from the original)."
             ),
             licence=self.licence,
@@ -99,8 +100,10 @@ def read_packed(path: Path, targets: list[str]) -> Molecules:
             np.array([SPLIT_NAMES[row["split"]] for row in rows], object),
         )
     except (KeyError, ValueError, TypeError) as error:
-        columns = ", ".join(["row", "smiles", *targets, "split"])
-        raise DataFormatError(f"{path} ({error!r}): expected the columns {columns}; splits {list(SPLIT_NAMES)}") from error
+        raise DataFormatError(
+            f"{path} ({error!r}): expected the columns {', '.join(['row', 'smiles', *targets, 'split'])}, numbers as "
+            f"targets, and the splits {', '.join(SPLIT_NAMES)}"
+        ) from error
 
 
 def convert(originals: dict[str, Path], folder: Path) -> None:
@@ -122,18 +125,20 @@ def convert(originals: dict[str, Path], folder: Path) -> None:
     for packed, part in SPLIT_NAMES.items():
         split[parts[part]] = packed
     # Without a time stamp in its header the same rows give the same bytes.
-    with (folder / _file(name)).open("wb") as raw, gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as packed_file:
-        with io.TextIOWrapper(packed_file, newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(["row", "smiles", *chosen.targets, "split"])
-            writer.writerows([number, *row, split[number]] for number, row in enumerate(kept))
+    with (
+        (folder / _file(name)).open("wb") as raw,
+        gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as packed_file,
+        io.TextIOWrapper(packed_file, newline="") as stream,
+    ):
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["row", "smiles", *chosen.targets, "split"])
+        writer.writerows([number, *row, split[number]] for number, row in enumerate(kept))
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     """The rows of a table by column; the second column of a name is called "<name>.1"."""
     try:
-        opened = gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="")
-        with opened as stream:
+        with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as stream:
             rows = csv.reader(stream)
             header: list[str] = []
             for name in next(rows, []):
@@ -152,9 +157,10 @@ def _same(*names: str) -> dict[str, str]:
     return {name: name for name in names}
 
 
-TOX21 = (
-    "NR-AR NR-AR-LBD NR-AhR NR-Aromatase NR-ER NR-ER-LBD NR-PPAR-gamma SR-ARE SR-ATAD5 SR-HSE SR-MMP SR-p53".split()
-)
+TOX21 = [
+    "NR-AR", "NR-AR-LBD", "NR-AhR", "NR-Aromatase", "NR-ER", "NR-ER-LBD", "NR-PPAR-gamma",
+    "SR-ARE", "SR-ATAD5", "SR-HSE", "SR-MMP", "SR-p53",
+]  # fmt: skip
 QM8 = [f"{quantity}-{method}" for method in ("CC2", "PBE0", "CAM") for quantity in ("E1", "E2", "f1", "f2")]
 SIDER = [
     "Hepatobiliary disorders", "Metabolism and nutrition disorders", "Product issues", "Eye disorders",
@@ -255,7 +261,7 @@ SETS: dict[str, MoleculeSet] = {
         "QM8: excited states of small molecules",
         "regression",
         _same(*QM8),
-        ("hartree", "hartree", "", "") * 3,
+        ("hartree", "hartree", "", ""),
         "random",
         (1_170_859, "eb95a6b373c2456b1c3ed305d08504c6c27f4c11248f5e4c0f62e89597c7f2c8"),
         (f"{CHEMPROP}/qm8.csv.gz", 1_246_400, "04c445ef01a22b6fbe032c10bccd4c73704c3fd96e3c96a675c1b3a7658df877"),

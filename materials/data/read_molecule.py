@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from common.app.errors import DataFormatError
 from common.app.registry import did_you_mean
@@ -61,14 +60,20 @@ def molecule_records(path: str | Path, column: str | None = None) -> Iterator[Mo
         known = ", ".join(TABLES + LINES + BLOCKS)
         raise DataFormatError(f"{path}: unknown kind of file '{suffix}'; expected {known}, or one of them with .gz")
     try:
-        opened = gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
-        with opened as raw, io.TextIOWrapper(raw, encoding="utf-8", errors="replace", newline="") as stream:  # pyright: ignore
+        with _open(path) as stream:
             if suffix in TABLES:
                 yield from _table(path, stream, "\t" if suffix == ".tsv" else ",", column)
             else:
                 yield from (_lines if suffix in LINES else _blocks)(stream)
     except (OSError, EOFError, csv.Error) as error:
         raise DataFormatError(f"{path} cannot be read to its end ({error}); is it damaged?") from error
+
+
+def _open(path: Path) -> TextIO:
+    """Bytes that are no text become replacement characters, which no SMILES holds."""
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", errors="replace", newline="")  # pyright: ignore
+    return path.open(encoding="utf-8", errors="replace", newline="")
 
 
 def _parse(source: Any) -> Mol | None:
@@ -132,18 +137,14 @@ def _sanitised(molecule: Mol, remove_hydrogens: bool = False) -> Mol:
     from rdkit import Chem
 
     try:
-        if remove_hydrogens:
-            Chem.SanitizeMol(molecule)
-            Chem.AssignStereochemistryFrom3D(molecule) if _is_spatial(molecule) else Chem.AssignStereochemistry(molecule)
-            return Chem.RemoveHs(molecule)
         Chem.SanitizeMol(molecule)
+        if remove_hydrogens:
+            spatial = molecule.GetNumConformers() > 0 and molecule.GetConformer().Is3D()
+            (Chem.AssignStereochemistryFrom3D if spatial else Chem.AssignStereochemistry)(molecule)
+            return Chem.RemoveHs(molecule)
     except (ValueError, RuntimeError) as error:
         raise DataFormatError(_problem(molecule) if molecule.GetNumAtoms() else str(error).strip()) from error
     return molecule
-
-
-def _is_spatial(molecule: Mol) -> bool:
-    return molecule.GetNumConformers() > 0 and molecule.GetConformer().Is3D()
 
 
 def _problem(molecule: Mol) -> str:
@@ -170,11 +171,12 @@ def _short(text: str) -> str:
     return f"'{text[:80]}...'" if len(text) > 80 else f"'{text}'"
 
 
-def _table(path: Path, stream: io.TextIOBase, delimiter: str, column: str | None) -> Iterator[MoleculeRecord]:
+def _table(path: Path, stream: TextIO, delimiter: str, column: str | None) -> Iterator[MoleculeRecord]:
     rows = csv.DictReader(stream, delimiter=delimiter)
     names = list(rows.fieldnames or [])
     lower = {name.strip().lower(): name for name in reversed(names)}
-    found = column if column in names else next((lower[n] for n in SMILES_COLUMNS if column is None and n in lower), None)
+    usual = (lower[name] for name in SMILES_COLUMNS if column is None and name in lower)
+    found = column if column in names else next(usual, None)
     if found is None:
         wanted = column or SMILES_COLUMNS[0]
         raise DataFormatError(f"{path} has no column '{wanted}' with SMILES. {did_you_mean(wanted, names)}")
@@ -182,7 +184,7 @@ def _table(path: Path, stream: io.TextIOBase, delimiter: str, column: str | None
         yield MoleculeRecord(str(number), (row[found] or "").strip())
 
 
-def _lines(stream: io.TextIOBase) -> Iterator[MoleculeRecord]:
+def _lines(stream: TextIO) -> Iterator[MoleculeRecord]:
     """`SMILES name` a line; blank lines are no rows."""
     for number, line in enumerate(stream, start=1):
         smiles, _, name = line.strip().partition("\t" if "\t" in line else " ")
@@ -190,7 +192,7 @@ def _lines(stream: io.TextIOBase) -> Iterator[MoleculeRecord]:
             yield MoleculeRecord(name.strip() or str(number), smiles)
 
 
-def _blocks(stream: io.TextIOBase) -> Iterator[MoleculeRecord]:
+def _blocks(stream: TextIO) -> Iterator[MoleculeRecord]:
     """The MOL blocks of an SDF; text after the last `$$$$` counts when it is not blank."""
     lines: list[str] = []
     size, number = 0, 1
@@ -209,5 +211,6 @@ def _blocks(stream: io.TextIOBase) -> Iterator[MoleculeRecord]:
 def _block(lines: list[str], size: int, number: int) -> MoleculeRecord:
     name = (lines[0].strip() if lines else "") or str(number)
     if size > MAX_RECORD_BYTES:
-        return MoleculeRecord(name, DataFormatError(f"record {number} has {size:,} bytes; at most {MAX_RECORD_BYTES:,}"))
+        reason = f"record {number} has {size:,} bytes; expected at most {MAX_RECORD_BYTES:,}"
+        return MoleculeRecord(name, DataFormatError(reason))
     return MoleculeRecord(name, "\n".join(lines) + "\n")

@@ -45,15 +45,20 @@ class GatedConvolution(nn.Module):
 
     def forward(self, node: Tensor, edges: EdgeMap) -> Tensor:
         """node [V, C] -> [V, C]."""
-        norm, parts = self.edge_norm, (self.centre(node), self.neighbour(node), self.filter.weight.T)
+        norm = self.edge_norm
         if self.training:
+            parts = self.centre(node), self.neighbour(node), self.filter.weight.T
             message, mean, variance = normalised_gated_neighbour_sum(*parts, norm.weight, norm.bias, edges, norm.eps)
-            norm.track(mean, variance, edges.atoms * edges.per_node)
-        else:  # with fixed statistics the norm is linear: it moves from the edges to the parts
-            scale, shift = norm.affine()
-            centre, neighbour, radial = parts
-            message = gated_neighbour_sum(centre * scale + shift, neighbour * scale, radial * scale, edges)
+            norm.track(mean, variance, edges.edge_count)
+        else:
+            message = gated_neighbour_sum(*self._normalised_parts(node), edges)
         return F.softplus(node + self.node_norm(message, edges.multiplicity).to(node.dtype))
+
+    def _normalised_parts(self, node: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """With fixed statistics the norm is linear: it moves from the edges into the three matrices."""
+        scale, shift = self.edge_norm.affine()
+        centre, neighbour, radial = (part.weight * scale[:, None] for part in (self.centre, self.neighbour, self.filter))
+        return F.linear(node, centre, self.centre.bias * scale + shift), F.linear(node, neighbour), radial.T
 
 
 class CGCNN(nn.Module):

@@ -1,9 +1,10 @@
 """D-MPNN: message passing on directed bonds, Yang et al., doi:10.1021/acs.jcim.9b00237.
 
-    h_vw <- relu(W_i [x_v, e_vw] + W_h sum_{u != w} h_uv),   h_v = relu(W_o [x_v, sum_u h_uv]),   mean or sum over v
+    h_vw <- relu(W_i [x_v, e_vw] + W_h sum_{u != w} h_uv),   h_v = relu(A x_v + B sum_u h_uv),   mean or sum over v
 
-The model computes each environment of a bond or atom once, however often it occurs in the batch, and W_h acts before
-the sum, where there are fewer rows. With dropout, equal environments of a batch drop the same features.
+The model computes each environment of a bond or atom once, however often it occurs in the batch; matrices act on the
+different kinds of bonds and atoms, and W_h before the sum, where there are fewer rows. With dropout, equal environments
+of a batch drop the same features.
 Shapes as in `molecular_batch.py`; M members of an ensemble, trained together, C width, T properties.
 """
 
@@ -12,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -47,7 +47,8 @@ class DMPNN(nn.Module):
         m, c = config.members, config.width
         self.first = MemberLinear(m, ATOM_FEATURES + BOND_FEATURES, c, bias=False)
         self.message = MemberLinear(m, c, c, bias=False)
-        self.atom = MemberLinear(m, ATOM_FEATURES + c, c)
+        self.atom = MemberLinear(m, ATOM_FEATURES, c)
+        self.reached = MemberLinear(m, c, c, bias=False)
         self.dropout = nn.Dropout(config.dropout)
         self.head = MolecularHead(m, c, config.readout_width, config.properties, config.descriptors, config.dropout)
 
@@ -63,11 +64,10 @@ class DMPNN(nn.Module):
         """The learned vector of each molecule [B, M, C]."""
         first = self.first(batch.bonds)
         bond = _rows(first, batch.kinds[0]).relu()
-        for kind, step in zip(batch.kinds[1:], batch.steps, strict=False):
+        for kind, step in zip(batch.kinds[1:-1], batch.steps[:-1], strict=True):
             bond = self.dropout((_rows(first, kind) + step.sum(self.message(bond))).relu())
-        reached = batch.steps[-1].sum(bond)
-        atoms = batch.atoms[:, None].expand(-1, self.config.members, -1)
-        atom = self.dropout(self.atom(torch.cat([atoms, reached], dim=2)).relu())
+        reached = self.reached(batch.steps[-1].sum(bond))
+        atom = self.dropout((_rows(self.atom(batch.atoms), batch.kinds[-1]) + reached).relu())
         total = batch.molecules.sum(atom)
         return total / (SUM_UNIT if self.config.aggregation == "norm" else batch.n_atoms[:, None, None])
 

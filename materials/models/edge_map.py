@@ -57,7 +57,7 @@ class RadialMap(Protocol):
 
 
 class EdgeMap:
-    """The map from centre [V, W], neighbour [V, W] and radial rows [T, W] to x [E, W] for the graphs of a batch.
+    """The map from the parts [2V + T, W] of a convolution to x of the edges [E, W], for the graphs of a batch.
 
     neighbours [V, K] int64; multiplicity [V], how many atoms a node stands for.
     """
@@ -66,39 +66,43 @@ class EdgeMap:
         self.nodes, self.per_node = neighbours.shape
         self.multiplicity = multiplicity
         self._radial, self._neighbours = radial, GroupedIndex(neighbours.reshape(-1), self.nodes)
-        centre = torch.arange(self.nodes, 2 * self.nodes, device=neighbours.device).repeat_interleave(self.per_node)
-        index = torch.cat([neighbours.reshape(-1, 1), centre[:, None], radial.index + 2 * self.nodes], dim=1)
-        self._index = index.to(torch.int32)
+        node = torch.arange(self.nodes, 2 * self.nodes, dtype=torch.int32, device=neighbours.device)
+        centre = node[:, None].expand(-1, self.per_node).reshape(-1, 1)
+        first = neighbours.reshape(-1, 1).to(torch.int32)
+        self._index = torch.cat([first, centre, radial.index.to(torch.int32) + 2 * self.nodes], dim=1)
         self._weights = F.pad(radial.weights, (2, 0), value=1.0)
 
+    @staticmethod
+    def joined(centre: Tensor, neighbour: Tensor, radial: Tensor) -> Tensor:
+        """The parts behind one another: centre [..., V, W], neighbour [..., V, W], radial [..., T, W]."""
+        return torch.cat([neighbour, centre, radial], dim=-2)
+
     def __call__(self, parts: Tensor, nodes: slice) -> Tensor:
-        """x of the edges of some nodes, from all parts as `joined`, -> [nodes, K, W]."""
+        """x of the edges of some nodes, [2V + T, W] -> [nodes, K, W]."""
         edges = slice(nodes.start * self.per_node, nodes.stop * self.per_node)
         weights = self._weights[edges].to(parts.dtype)
         x = F.embedding_bag(self._index[edges], parts, mode="sum", per_sample_weights=weights)
         return x.view(-1, self.per_node, parts.shape[1])
 
-    @staticmethod
-    def joined(centre: Tensor, neighbour: Tensor, radial: Tensor) -> Tensor:
-        """The parts behind one another, [2V + T, W]."""
-        return torch.cat([neighbour, centre, radial])
-
-    def transpose(self, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients of centre, neighbour and radial part from that of x, [E, W] or [V, K, W]."""
-        edges = gradient.reshape(-1, gradient.shape[-1])
-        centre = edges.view(self.nodes, self.per_node, -1).sum(dim=1)
-        return centre, self._neighbours.sum(edges), self._radial.transpose(edges)
+    def transpose(self, gradient: Tensor) -> Tensor:
+        """Gradient of the parts from that of x, [V, K, W] -> [2V + T, W]."""
+        edges = gradient.view(-1, gradient.shape[-1])
+        return self.joined(gradient.sum(dim=1), self._neighbours.sum(edges), self._radial.transpose(edges))
 
     @cached_property
-    def atoms(self) -> Tensor:
-        """Number of atoms in the batch, []."""
-        return self.multiplicity.sum()
+    def edge_count(self) -> Tensor:
+        """Number of edges of all atoms, []."""
+        return self.multiplicity.sum() * self.per_node
 
     @cached_property
-    def share(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Weight of each row of the parts in the mean of x over all edges of all atoms, [V, 1], [V, 1], [T, 1]."""
-        edge = (self.multiplicity / (self.atoms * self.per_node)).repeat_interleave(self.per_node)
-        return self.transpose(edge[:, None])
+    def share(self) -> Tensor:
+        """Weight of an edge of each node in the mean over all edges of all atoms [V, 1]."""
+        return (self.multiplicity / self.edge_count)[:, None]
+
+    @cached_property
+    def part_share(self) -> Tensor:
+        """Weight of each row of the parts in that mean of x [2V + T, 1]."""
+        return self.transpose(self.share[:, None].expand(-1, self.per_node, 1).contiguous())
 
 
 def table_distances(rows: int, cutoff_a: float) -> Tensor:
@@ -157,10 +161,10 @@ class GaussianExpansion(RadialMap):
         distance = distances.reshape(-1, 1)
         spacing = cutoff_a / (count - 1)
         taken = min(count, 2 * math.ceil(4 * width_a / spacing))
-        below = (distance.clamp(max=cutoff_a) / spacing).to(torch.int64)
+        below = (distance.clamp(max=cutoff_a) / spacing).to(torch.int32)
         lowest = (below - (taken // 2 - 1)).clamp(0, count - taken)
         self.rows = count
-        self.index = lowest + torch.arange(taken, device=distances.device)
+        self.index = lowest + torch.arange(taken, dtype=torch.int32, device=distances.device)
         self.weights = gaussian(distance, self.index * spacing, width_a)
 
     def transpose(self, gradient: Tensor) -> Tensor:
@@ -170,4 +174,4 @@ class GaussianExpansion(RadialMap):
     @cached_property
     def _basis(self) -> Tensor:
         """The map as a matrix [E, T]."""
-        return self.weights.new_zeros(len(self.index), self.rows).scatter_(1, self.index, self.weights)
+        return self.weights.new_zeros(len(self.index), self.rows).scatter_(1, self.index.long(), self.weights)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +40,10 @@ class M3GNetConfig:
     radial: int = 3
     cutoff_a: float = 5.0
     three_body_cutoff_a: float = 4.0
+    three_body_radial: Literal["partner", "edge"] = "partner"
+    """Whose radial function and end atom a three-body term takes; see ThreeBody."""
+    receiver: Literal["target", "source"] = "target"
+    """Which end of a directed edge sums its messages; weights trained with matgl 4 have "source"."""
     readout_steps: int = 3
     """Of the property model's Set2Set."""
     readout_layers: int = 3
@@ -50,38 +55,49 @@ class _Edges:
 
     source: Tensor
     target: Tensor
+    receiver: Tensor
+    """One of these two."""
     basis: Tensor
     """Radial functions [E, L N], order by order."""
     three_body_basis: Tensor
-    """The same times the cutoff of three-body terms and the constant of Y_l0 [E, L, N]."""
+    """The same times the constant of Y_l0 [E, L, N]."""
     three_body_weight: Tensor
-    """That cutoff [E, 1]."""
+    """Cutoff of the three-body terms [E, 1]."""
     harmonics: Tensor
     """Of the edge's direction, such that their product over two edges sums to P_l [E, 9]."""
 
 
 class ThreeBody(nn.Module):
-    """edge_ij += gated(weight_ij sum_k basis(r_ik, angle_jik) * sigmoid(linear(atom_k)))."""
+    """edge_ij += gated(sum_k c_ij c_ik P_l(cos angle_jik) radial(r_ik) * sigmoid(linear(atom_k))), c the cutoff.
 
-    def __init__(self, width: int, radial: int) -> None:
+    That is the published formula, "partner". Weights trained with matgl before version 0.9 hold another: there the sum
+    ran over the transposed list of triplets, so that radial(r_ij) and atom_j took the place of the partner's: "edge".
+    """
+
+    def __init__(self, config: M3GNetConfig) -> None:
         super().__init__()
+        width, radial = config.width, config.radial
+        self.of_partner = config.three_body_radial == "partner"
         self.atom = nn.Linear(width, ORDERS * radial)
         self.edge = GatedMLP((ORDERS * radial,), (width,), bias=False)
 
     def forward(self, atoms: Tensor, edge_features: Tensor, edges: _Edges) -> Tensor:
         seen = torch.sigmoid(self.atom(atoms)).index_select(0, edges.target).view_as(edges.three_body_basis)
-        radial = edges.three_body_basis * seen
+        weight = edges.three_body_weight[:, :, None]
+        own = edges.three_body_basis * weight * seen
+        # What the edge gives to the sums of its atom's other edges, [E, L, N] or [E, L, 1].
+        given = own if self.of_partner else weight.expand(-1, ORDERS, -1)
         order = torch.tensor(ORDER_OF_HARMONIC, device=atoms.device)
-        moment = sum_rows(radial[:, order] * edges.harmonics[:, :, None], edges.source, len(atoms))
+        moment = sum_rows(given[:, order] * edges.harmonics[:, :, None], edges.source, len(atoms))
         angular = moment.index_select(0, edges.source) * edges.harmonics[:, :, None]
         summed = torch.stack([part.sum(dim=1) for part in angular.split([1, 3, 5], dim=1)], dim=1)
         # The sum ran over all neighbours; the edge itself, at angle zero where P_l = 1, is no partner of its own.
-        others = (summed - radial) * edges.three_body_weight[:, :, None]
+        others = (summed - given) * (weight if self.of_partner else own)
         return edge_features + self.edge(others.flatten(1))
 
 
 class Convolution(nn.Module):
-    """edge += gated(source, target, edge) * filter(basis), then target += the same with its own weights, summed."""
+    """edge += gated(source, target, edge) * filter(basis), then the receiving atom += the same with its own weights, summed."""
 
     def __init__(self, width: int, basis: int) -> None:
         super().__init__()
@@ -92,7 +108,7 @@ class Convolution(nn.Module):
     def forward(self, atoms: Tensor, edge_features: Tensor, edges: _Edges) -> tuple[Tensor, Tensor]:
         edge_features = edge_features + self._message(self.edge, atoms, edge_features, edges) * self.edge_filter(edges.basis)
         message = self._message(self.node, atoms, edge_features, edges) * self.node_filter(edges.basis)
-        return atoms + sum_rows(message, edges.target, len(atoms)), edge_features
+        return atoms + sum_rows(message, edges.receiver, len(atoms)), edge_features
 
     @staticmethod
     def _message(gated: GatedMLP, atoms: Tensor, edge_features: Tensor, edges: _Edges) -> Tensor:
@@ -106,12 +122,12 @@ class M3GNetCore(nn.Module):
 
     def __init__(self, config: M3GNetConfig) -> None:
         super().__init__()
-        self.three_body_cutoff_a = config.three_body_cutoff_a
+        self.three_body_cutoff_a, self.receiver = config.three_body_cutoff_a, config.receiver
         basis = ORDERS * config.radial
         self.embedding = nn.Embedding(Z + 1, config.width)
         self.basis = SphericalBessel(ORDERS, config.radial, config.cutoff_a)
         self.edge_embedding = nn.Linear(basis, config.width)
-        self.three_body = nn.ModuleList(ThreeBody(config.width, config.radial) for _ in range(config.layers))
+        self.three_body = nn.ModuleList(ThreeBody(config) for _ in range(config.layers))
         self.convolutions = nn.ModuleList(Convolution(config.width, basis) for _ in range(config.layers))
 
     def forward(self, graph: AtomicGraph) -> Tensor:
@@ -129,9 +145,10 @@ class M3GNetCore(nn.Module):
         basis = self.basis(distance)
         weight = polynomial_cutoff(distance, self.three_body_cutoff_a, exponent=3)[:, None]
         constant = ((2 * torch.arange(ORDERS, device=unit.device) + 1) / (4 * torch.pi)).sqrt().to(unit.dtype)
-        three_body = basis.unflatten(1, (ORDERS, -1)) * constant[:, None] * weight[:, :, None]
+        three_body = basis.unflatten(1, (ORDERS, -1)) * constant[:, None]
+        source, target = torch.cat([graph.first, graph.second]), torch.cat([graph.second, graph.first])
         return _Edges(
-            source=torch.cat([graph.first, graph.second]), target=torch.cat([graph.second, graph.first]),
+            source=source, target=target, receiver=target if self.receiver == "target" else source,
             basis=basis.repeat(2, 1), three_body_basis=three_body.repeat(2, 1, 1), three_body_weight=weight.repeat(2, 1),
             harmonics=_harmonics(torch.cat([unit, -unit])),
         )  # fmt: skip

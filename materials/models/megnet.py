@@ -7,9 +7,11 @@ Shapes: A atoms, E = 2 P directed edges, B crystals.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -31,11 +33,13 @@ class MEGNetConfig:
     """b in exp(-b (distance - centre)^2), 1/angstrom^2."""
     state_width: int = 2
     blocks: int = 3
-    hidden: tuple[int, ...] = (64, 32)
-    convolution_hidden: tuple[int, ...] = (64, 64, 32)
-    readout_hidden: tuple[int, ...] = (32, 16)
+    hidden: Sequence[int] = (64, 32)
+    convolution_hidden: Sequence[int] = (64, 64, 32)
+    readout_hidden: Sequence[int] = (32, 16)
     readout_steps: int = 2
     cutoff_a: float = 4.0
+    receiver: Literal["target", "source"] = "target"
+    """Which end of a directed edge averages over its edges; weights trained with matgl 4 have "source"."""
 
 
 class SoftPlus2(nn.Module):
@@ -65,6 +69,7 @@ class Block(nn.Module):
     def __init__(self, config: MEGNetConfig, dense: bool) -> None:
         super().__init__()
         width, hidden = config.hidden[-1], config.convolution_hidden
+        self.receiver = config.receiver
         self.dense = Features(*(softplus_mlp(width, *config.hidden) if dense else nn.Identity() for _ in range(3)))
         self.update = Features(
             softplus_mlp(4 * width, *hidden), softplus_mlp(3 * width, *hidden), softplus_mlp(3 * width, *hidden)
@@ -75,7 +80,7 @@ class Block(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         e, v, u = self.dense.edge(edge), self.dense.atom(atom), self.dense.state(state)
         e = self.update.edge(torch.cat([v[source], v[target], e, u[owner[source]]], dim=1))
-        v = self.update.atom(torch.cat([v, mean_rows(e, target, len(v)), u[owner]], dim=1))
+        v = self.update.atom(torch.cat([v, mean_rows(e, target if self.receiver == "target" else source, len(v)), u[owner]], dim=1))
         crystals = len(u)
         u = self.update.state(
             torch.cat([u, mean_rows(e, owner[source], crystals), mean_rows(v, owner, crystals)], dim=1)

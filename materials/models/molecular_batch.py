@@ -37,17 +37,17 @@ class EnvironmentBatch:
     """B molecules by the environments that occur in them, see `materials/data/environments.py`.
 
     bonds      [K, 86]  features of the different kinds of directed bonds
-    kinds      [U_t] for t = 0 .. depth - 1: row of `bonds` that an environment begins with
+    atoms      [K', 72] features of the different kinds of atoms
+    kinds      [U_t] for t = 0 .. depth: row of `bonds`, in the last level of `atoms`, that an environment begins with
     steps      what reaches each environment of level t from level t - 1, t = 1 .. depth
-    atoms      [U, 72]  features of the different atom environments' atoms
     molecules  the atom environments of each molecule, repeated as often as they occur
     n_atoms    [B]
     """
 
     bonds: Tensor
+    atoms: Tensor
     kinds: list[Tensor]
     steps: list[Bags]
-    atoms: Tensor
     molecules: Bags
     n_atoms: Tensor
     descriptors: Tensor
@@ -89,19 +89,19 @@ class PackedEnvironments:
         chosen = self.molecules.gather(ids)
         environments, index = torch.unique(chosen.rows["atom"], return_inverse=True)
         molecules = Bags(index, chosen.start).to(device)
-        atoms = self.atom_kinds[self.kinds[-1][environments]]
+        atoms, atom_kind = torch.unique(self.kinds[-1][environments], return_inverse=True)
         steps, kinds = [], []
         for packed, kind in zip(self.levels[:0:-1], self.kinds[-2::-1], strict=True):
             reached = packed.gather(environments)
             environments, index = torch.unique(reached.rows["child"], return_inverse=True)
-            steps.append(Bags(index, reached.start).to(device))
-            kinds.append(kind[environments])
-        used, places = torch.unique(torch.cat(kinds), return_inverse=True)
+            steps.insert(0, Bags(index, reached.start).to(device))
+            kinds.insert(0, kind[environments])
+        bonds, bond_kinds = torch.unique(torch.cat(kinds), return_inverse=True)
         return EnvironmentBatch(
-            self.bond_kinds[used].to(device),
-            [kind.to(device) for kind in places.split([len(kind) for kind in kinds])][::-1],
-            steps[::-1],
-            atoms.to(device),
+            self.bond_kinds[bonds].to(device),
+            self.atom_kinds[atoms].to(device),
+            [kind.to(device) for kind in (*bond_kinds.split([len(kind) for kind in kinds]), atom_kind)],
+            steps,
             molecules,
             chosen.counts.to(device),
             self.descriptors[ids].to(device),

@@ -62,7 +62,9 @@ class MolecularHead(nn.Module):
     descriptor_mean: Tensor
     descriptor_scale: Tensor
 
-    def __init__(self, members: int, inputs: int, width: int, properties: int, descriptors: int, dropout: float) -> None:
+    def __init__(
+        self, members: int, inputs: int, width: int, properties: int, descriptors: int, dropout: float
+    ) -> None:
         super().__init__()
         self.register_buffer("descriptor_mean", torch.zeros(descriptors))
         self.register_buffer("descriptor_scale", torch.ones(descriptors))
@@ -74,6 +76,8 @@ class MolecularHead(nn.Module):
     def fit(self, target: Tensor, descriptors: Tensor) -> None:
         """Take the scales of targets [N, T] and descriptors [N, D] from the training data."""
         self.scale.fit(target)
+        if not len(self.descriptor_mean):
+            return
         self.descriptor_mean.copy_(descriptors.mean(dim=0))
         deviation = descriptors.std(dim=0, correction=0)
         self.descriptor_scale.copy_(torch.where(deviation > 0, deviation, 1.0))

@@ -3,7 +3,8 @@
 Written with plain operations the [E, W] intermediates go through memory about ten times; on a CPU that, not
 arithmetic, is the time of a crystal network. Here a block of nodes is carried through all operations before the
 next one, and the derivative is kept instead of its inputs. On a GPU one block holds everything.
-Shapes as in `edge_map.py`. All are differentiable in the three parts, not in distance.
+Shapes as in `edge_map.py`. All are differentiable in the three parts, not in distance; once, because the backward
+pass works in the memory of what the forward pass kept (torch refuses a second one).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from materials.models.edge_map import EdgeMap
 
-BLOCK_BYTES = 1 << 19
+BLOCK_BYTES = 1 << 21
 """Size of a block's [., W] intermediate on a CPU: about the second-level cache."""
 
 LN2 = math.log(2)
@@ -29,12 +30,13 @@ LARGEST = 126.0
 
 def silu_neighbour_sum(centre: Tensor, neighbour: Tensor, radial: Tensor, edges: EdgeMap) -> Tensor:
     """sum_j silu(x_ij): centre [V, W], neighbour [V, W], radial [T, W] -> [V, W]."""
-    return _SiluNeighbourSum.apply(centre, neighbour, radial.to(centre.dtype), edges)  # pyright: ignore
+    return _SiluNeighbourSum.apply(edges.joined(centre, neighbour, radial.to(centre.dtype)), edges)  # pyright: ignore
 
 
 def gated_neighbour_sum(centre: Tensor, neighbour: Tensor, radial: Tensor, edges: EdgeMap) -> Tensor:
     """sum_j sigmoid(x'_ij) softplus(x''_ij) with the halves of x_ij: [V, 2C], [V, 2C], [T, 2C] -> [V, C] float32."""
-    return _GatedNeighbourSum.apply(*_precise(centre, neighbour, radial), edges)  # pyright: ignore
+    halves = edges.joined(*map(_halves, (centre, neighbour, radial)))
+    return LN2 * _GatedNeighbourSum.apply(halves * _to_base_two(halves), edges)  # pyright: ignore
 
 
 class NormalisedSum(NamedTuple):
@@ -52,65 +54,63 @@ def normalised_gated_neighbour_sum(
 
     An edge counts in them with the multiplicity of its node. weight [2C], bias [2C].
     """
-    parts = _precise(centre, neighbour, radial, weight, bias)
-    return NormalisedSum(*_NormalisedGatedNeighbourSum.apply(*parts, edges, eps))  # pyright: ignore
+    halves = edges.joined(*map(_halves, (centre, neighbour, radial)))
+    affine = (_halves(value[None]) * _to_base_two(halves) for value in (weight, bias))
+    message, mean, variance = _NormalisedGatedNeighbourSum.apply(halves, *affine, edges, eps)  # pyright: ignore
+    return NormalisedSum(LN2 * message, mean.flatten(), variance.flatten())
 
 
-def _precise(*tensors: Tensor) -> Iterator[Tensor]:
-    """At least float32: 1 + exp(x) and sums over all edges need more digits than half precision has."""
-    return (tensor.to(torch.promote_types(tensor.dtype, torch.float32)) for tensor in tensors)
+def _halves(rows: Tensor) -> Tensor:
+    """[R, 2C] -> [2, R, C], at least in float32: 1 + exp(x) and sums over all edges need more digits than half precision has."""
+    return rows.to(torch.promote_types(rows.dtype, torch.float32)).view(len(rows), 2, -1).transpose(0, 1)
 
 
-def _node_blocks(rows: Tensor, edges: EdgeMap) -> Iterator[slice]:
-    """Nodes in pieces whose edges' rows, each as wide as `rows`, are held at a time."""
+def _to_base_two(halves: Tensor) -> Tensor:
+    """Takes x' to -x' / ln 2 and x'' to x'' / ln 2: powers of two are by far the cheapest way to both functions."""
+    return halves.new_tensor([-1 / LN2, 1 / LN2])[:, None, None]
+
+
+def _blocks(parts: Tensor, edges: EdgeMap) -> list[slice]:
+    """Nodes in pieces, each with as many edges as are held at a time."""
     size = edges.nodes
-    if rows.device.type == "cpu":
-        size = max(1, BLOCK_BYTES // (edges.per_node * rows.shape[1] * rows.element_size()))
-    for start in range(0, edges.nodes, size):
-        yield slice(start, min(edges.nodes, start + size))
+    if parts.device.type == "cpu":
+        size = max(1, BLOCK_BYTES // (edges.per_node * parts.shape[-1] * parts.element_size()))
+    return [slice(start, min(edges.nodes, start + size)) for start in range(0, edges.nodes, size)]
 
 
-def _base_two(like: Tensor) -> Tensor:
-    """What takes (x', x'') to (-x', x'') / ln 2 [2C]: sigmoid and softplus by the powers of two 1 + 2^x, the fastest way."""
-    half = like.shape[-1] // 2
-    return torch.cat([like.new_full((half,), -1 / LN2), like.new_full((half,), 1 / LN2)])
+def _at_edges(parts: Tensor, edges: EdgeMap) -> Tensor:
+    """Room for a value at each edge and feature, [..., 2V + T, W] -> [..., V, K, W]."""
+    return parts.new_empty(*parts.shape[:-2], edges.nodes, edges.per_node, parts.shape[-1])
 
 
-def _gate(x: Tensor, derivative: Tensor | None) -> Tensor:
-    """sigmoid(x') softplus(x'') / ln 2 from x in base two, [..., 2C] -> [..., C]; overwrites x.
+def _gate(gate: Tensor, core: Tensor, derivative: Tensor | None) -> Tensor:
+    """log2(1 + 2^core) / (1 + 2^gate), which is sigmoid(x') softplus(x'') / ln 2; overwrites both.
 
-    `derivative` [..., 2C] gets that in x', and times ln 2 that in x''.
+    `derivative` [2, ...] gets that in gate, which `_spread` multiplies by what it lacks, and that in core.
     """
-    powers = x.clamp_(max=LARGEST).exp2_().add_(1)
-    message = powers[..., powers.shape[-1] // 2 :].log2()
-    gate, rest = powers.reciprocal_().chunk(2, dim=-1)  # sigmoid(x'), 1 - sigmoid(x'')
+    core.clamp_(max=LARGEST).exp2_().add_(1)
+    gate.exp2_().add_(1)
+    message = core.log2()
+    if derivative is None:
+        return message.div_(gate)
+    gate.reciprocal_()
     message.mul_(gate)
-    if derivative is not None:
-        of_gate, of_core = derivative.chunk(2, dim=-1)
-        torch.addcmul(message, message, gate, value=-1, out=of_gate)
-        torch.addcmul(gate, gate, rest, value=-1, out=of_core)
+    torch.addcmul(message, message, gate, value=-1, out=derivative[0])
+    torch.addcmul(gate, gate, core.reciprocal_(), value=-1, out=derivative[1])
     return message
 
 
 def _spread(gradient: Tensor) -> Tensor:
-    """Gradient of the sum for the two halves as `_gate` scales their derivatives, [V, C] -> [V, 2C]."""
-    return torch.cat([gradient * LN2, gradient], dim=1)
-
-
-def _derivative(ctx: Any, like: Tensor, edges: EdgeMap) -> Tensor | None:
-    """Room for the derivative at each edge [V, K, W], when it will be needed.
-
-    The backward pass works in its memory; a second one over the same forward pass is refused by torch.
-    """
-    return like.new_empty(edges.nodes, edges.per_node, like.shape[1]) if any(ctx.needs_input_grad) else None
+    """Gradient of the sum as it acts on the two derivatives of `_gate`, [V, C] -> [2, V, C]."""
+    return torch.stack([-LN2 * gradient, gradient])
 
 
 class _SiluNeighbourSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, centre: Tensor, neighbour: Tensor, radial: Tensor, edges: EdgeMap) -> Tensor:
-        parts, result = edges.joined(centre, neighbour, radial), torch.empty_like(centre)
-        derivative = _derivative(ctx, centre, edges)
-        for nodes in _node_blocks(centre, edges):
+    def forward(ctx: Any, parts: Tensor, edges: EdgeMap) -> Tensor:
+        result = parts.new_empty(edges.nodes, parts.shape[1])
+        derivative = _at_edges(parts, edges) if ctx.needs_input_grad[0] else None
+        for nodes in _blocks(parts, edges):
             x = edges(parts, nodes)
             gate = torch.sigmoid(x)
             torch.sum(x.mul_(gate), dim=1, out=result[nodes])
@@ -125,80 +125,78 @@ class _SiluNeighbourSum(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
         (derivative,) = ctx.saved_tensors
-        return *ctx.edges.transpose(derivative.mul_(gradient[:, None])), None
+        return ctx.edges.transpose(derivative.mul_(gradient[:, None])), None
 
 
 class _GatedNeighbourSum(torch.autograd.Function):
+    """sum_j `_gate`, halves [2, 2V + T, C] -> [V, C]."""
+
     @staticmethod
-    def forward(ctx: Any, centre: Tensor, neighbour: Tensor, radial: Tensor, edges: EdgeMap) -> Tensor:
-        parts = edges.joined(centre, neighbour, radial)
-        parts *= _base_two(parts)
-        result = centre.new_empty(edges.nodes, centre.shape[1] // 2)
-        derivative = _derivative(ctx, centre, edges)
-        for nodes in _node_blocks(centre, edges):
-            message = _gate(edges(parts, nodes), None if derivative is None else derivative[nodes])
-            torch.sum(message, dim=1, out=result[nodes])
+    def forward(ctx: Any, halves: Tensor, edges: EdgeMap) -> Tensor:
+        result = halves.new_empty(edges.nodes, halves.shape[-1])
+        derivative = _at_edges(halves, edges) if ctx.needs_input_grad[0] else None
+        for nodes in _blocks(halves, edges):
+            kept = None if derivative is None else derivative[:, nodes]
+            torch.sum(_gate(*(edges(half, nodes) for half in halves), kept), dim=1, out=result[nodes])
         ctx.save_for_backward(derivative)
         ctx.edges = edges
-        return result.mul_(LN2)
+        return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
         (derivative,) = ctx.saved_tensors
-        return *ctx.edges.transpose(derivative.mul_(_spread(gradient)[:, None])), None
+        derivative.mul_(_spread(gradient)[:, :, None])
+        return torch.stack([ctx.edges.transpose(half) for half in derivative]), None
 
 
 class _NormalisedGatedNeighbourSum(torch.autograd.Function):
-    """Two passes over the edges forward, for the statistics and the sum, and one backward.
+    """sum_j `_gate` of the normalised x, with its mean and variance: [2, 2V + T, C] -> [V, C], [2, 1, C], [2, 1, C].
 
-    With z = weight x / deviation + bias, x centred, and D = d(sum) / dz, an edge's gradient is, for the gradient g of
-    its node's sum,  weight / deviation * (D g - share * (sum D g + x / deviation^2 * sum D g x)),  the sums over all
-    edges. They follow from the sums of D and D x over the edges of each node, which the forward pass takes while it
-    has both at hand.
+    Two passes over the edges each way, as the statistics and their gradients are sums over all of them. With x centred,
+    s its inverse deviation, z = weight s x + bias, D = d(sum) / dz and g the gradient of the sum, the gradient of an
+    edge's x is  weight s (D g - share (sum D g + s^2 x sum D g x)).
     """
 
     @staticmethod
-    def forward(ctx: Any, centre: Tensor, neighbour: Tensor, radial: Tensor, weight: Tensor, bias: Tensor,
-                edges: EdgeMap, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        parts = edges.joined(centre, neighbour, radial)
-        mean = (parts * edges.joined(*edges.share)).sum(dim=0)
-        parts[edges.nodes : 2 * edges.nodes] -= mean
-        share = (edges.multiplicity / (edges.atoms * edges.per_node)).to(parts.dtype)
-        blocks, kept, variance = list(_node_blocks(centre, edges)), [], torch.zeros_like(mean)
+    def forward(ctx: Any, halves: Tensor, weight: Tensor, bias: Tensor, edges: EdgeMap,
+                eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        mean = (halves * edges.part_share).sum(dim=1, keepdim=True)
+        centred = halves.clone()
+        centred[:, edges.nodes : 2 * edges.nodes] -= mean
+        blocks, kept, variance = _blocks(halves, edges), [], torch.zeros_like(mean)
         for nodes in blocks:
-            kept.append(edges(parts, nodes))
-            variance += (share[nodes, None] * kept[-1].square().sum(dim=1)).sum(dim=0)
+            x = [edges(half, nodes) for half in centred]
+            square = torch.stack([half.square().sum(dim=1) for half in x])
+            variance += (square * edges.share[nodes]).sum(dim=1, keepdim=True)
+            kept.append(x)
         inverse = torch.rsqrt(variance + eps)
-        scale, shift = weight * inverse * _base_two(weight), bias * _base_two(weight)
+        scale = weight * inverse
 
-        result = centre.new_empty(edges.nodes, centre.shape[1] // 2)
-        derivative = centre.new_empty(edges.nodes, edges.per_node, centre.shape[1])
-        sums = torch.empty_like(centre), torch.empty_like(centre)
+        result, derivative = halves.new_empty(edges.nodes, halves.shape[-1]), _at_edges(halves, edges)
         for nodes, x in zip(blocks, kept, strict=True):
-            message = _gate(torch.addcmul(shift, x, scale), derivative[nodes])
-            torch.sum(message, dim=1, out=result[nodes])
-            torch.sum(derivative[nodes], dim=1, out=sums[0][nodes])
-            torch.sum(derivative[nodes] * x, dim=1, out=sums[1][nodes])
-        ctx.blocks, ctx.edges = blocks, edges
-        ctx.save_for_backward(derivative, *sums, weight, inverse, share, *kept)
+            z = (torch.addcmul(bias[half], x[half], scale[half]) for half in (0, 1))
+            torch.sum(_gate(*z, derivative[:, nodes]), dim=1, out=result[nodes])
+        ctx.edges, ctx.blocks = edges, blocks
+        ctx.save_for_backward(derivative, weight, inverse, *(half for x in kept for half in x))
         ctx.mark_non_differentiable(mean, variance)
-        return result.mul_(LN2), mean, variance
+        return result, mean, variance
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
         edges: EdgeMap = ctx.edges
-        derivative, sum_d, sum_dx, weight, inverse, share, *kept = ctx.saved_tensors
+        derivative, weight, inverse, *kept = ctx.saved_tensors
         gradient = _spread(gradient)
-        of_bias = (gradient * sum_d).sum(dim=0)
-        of_weight = (gradient * sum_dx).sum(dim=0) * inverse
-        scale = weight * inverse
-        of_x = share[:, None] * (scale * inverse * of_weight)
-        gradient *= scale
-        for nodes, x in zip(ctx.blocks, kept, strict=True):
-            derivative[nodes].mul_(gradient[nodes, None]).addcmul_(x, of_x[nodes, None], value=-1)
-        of_mean = scale * of_bias
-        of_parts = (part.addcmul_(share, of_mean, value=-1) for part, share in
-                    zip(edges.transpose(derivative), edges.share, strict=True))
-        return *of_parts, of_weight, of_bias, None, None
+        blocks = [(half, nodes) for nodes in ctx.blocks for half in (0, 1)]
+        of_bias, of_weight = torch.zeros_like(weight), torch.zeros_like(weight)
+        for (half, nodes), x in zip(blocks, kept, strict=True):
+            of_z = derivative[half, nodes].mul_(gradient[half, nodes, None])
+            of_bias[half] += of_z.sum(dim=(0, 1))
+            of_weight[half] += (of_z * x).sum(dim=(0, 1))
+        of_variance = edges.share * (inverse.square() * of_weight)
+        for (half, nodes), x in zip(blocks, kept, strict=True):
+            derivative[half, nodes].addcmul_(x, of_variance[half, nodes, None], value=-1)
+        of_halves = torch.stack([edges.transpose(half) for half in derivative])
+        of_halves.addcmul_(edges.part_share, of_bias, value=-1).mul_(weight * inverse)
+        return of_halves, of_weight * inverse, of_bias, None, None

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import torch
 from ase.data import atomic_numbers
@@ -20,17 +20,21 @@ from common.app.errors import CheckpointError
 from materials.models.crystal_graph import Z
 from materials.models.m3gnet import M3GNet, M3GNetConfig, M3GNetProperty
 from materials.models.megnet import MEGNet, MEGNetConfig
+from materials.models.tensornet import TensorNet, TensorNetConfig
 from materials.weights.official import read_state
+from materials.weights.published import MATGL_ELEMENTS as ELEMENTS
 
-NO_ELEMENTS = (84, 85, 86, 87, 88)
-"""Po to Ra: in no model of matgl."""
+Model = TypeVar("Model", bound=nn.Module)
 
-ELEMENTS = [z for z in range(1, 95) if z not in NO_ELEMENTS]
-"""Atomic numbers in the order of matgl's embedding rows."""
-
-
-def convert_m3gnet(files: Mapping[str, Path]) -> nn.Module:
+def convert_m3gnet(
+    files: Mapping[str, Path],
+    three_body_radial: Literal["partner", "edge"] = "partner",
+    receiver: Literal["target", "source"] = "target",
+) -> M3GNet | M3GNetProperty:
     """M3GNet (potential) or M3GNetProperty from {"model.json": path, "state.pt": path}.
+
+    `three_body_radial` and `receiver` (see M3GNetConfig) depend on the version of matgl that the weights were trained
+    with, which no file says: "edge" before August 2023, "source" from version 4 on.
 
     Raises CheckpointError where the files are no M3GNet, or one with settings that no published model has.
     """
@@ -39,13 +43,14 @@ def convert_m3gnet(files: Mapping[str, Path]) -> nn.Module:
             activation_type="swish", ntargets=1, task_type="regression")  # fmt: skip
     config = M3GNetConfig(
         width=settings["units"], layers=settings["nblocks"], radial=settings["max_n"], cutoff_a=settings["cutoff"],
-        three_body_cutoff_a=settings["threebody_cutoff"], readout_steps=settings["niters_set2set"],
+        three_body_cutoff_a=settings["threebody_cutoff"], three_body_radial=three_body_radial,
+        receiver=receiver, readout_steps=settings["niters_set2set"],
         readout_layers=settings["nlayers_set2set"],
     )  # fmt: skip
     state = _m3gnet_core(weights, config)
     if settings["is_intensive"]:
         model = M3GNetProperty(config)
-        state |= _lstm(weights, "model.readout.set2set.lstm", "pool.lstm")
+        state |= _linears(weights, "model.readout.set2set.lstm", "pool.lstm")
         state |= _linears(weights, "model.final_layer.layers", "readout") | _normalizer(outer)
     else:
         model = M3GNet(config)
@@ -53,10 +58,13 @@ def convert_m3gnet(files: Mapping[str, Path]) -> nn.Module:
     return _loaded(model, state, files)
 
 
-def convert_megnet(files: Mapping[str, Path], fidelity: int = 0) -> nn.Module:
+def convert_megnet(
+    files: Mapping[str, Path], fidelity: int = 0, receiver: Literal["target", "source"] = "target"
+) -> MEGNet:
     """MEGNet from {"model.json": path, "state.pt": path}.
 
     `fidelity`: level of theory that a model of several (BandGap-mfi: 0 PBE, 1 GLLB-SC, 2 HSE, 3 SCAN) shall predict.
+    `receiver`: see convert_m3gnet.
     Raises CheckpointError where the files are no MEGNet.
     """
     settings, outer, weights = _read(files, "MEGNet")
@@ -67,11 +75,11 @@ def convert_megnet(files: Mapping[str, Path], fidelity: int = 0) -> nn.Module:
         state_width=settings["dim_state_embedding"], blocks=settings["nblocks"],
         hidden=tuple(settings["hidden_layer_sizes_input"]), convolution_hidden=tuple(settings["hidden_layer_sizes_conv"]),
         readout_hidden=tuple(settings["hidden_layer_sizes_output"]), readout_steps=settings["niters_set2set"],
-        cutoff_a=settings["cutoff"],
+        cutoff_a=settings["cutoff"], receiver=receiver,
     )  # fmt: skip
-    state = {"embedding.weight": _by_element(weights["model.embedding.layer_node_embedding.weight"])}
+    state = {"embedding.weight": by_element(weights["model.embedding.layer_node_embedding.weight"])}
     state |= _normalizer(outer) | _linears(weights, "model.output_proj.layers", "readout")
-    state |= _lstm(weights, "model.edge_s2s.lstm", "edge_pool.lstm") | _lstm(weights, "model.node_s2s.lstm", "atom_pool.lstm")
+    state |= _linears(weights, "model.edge_s2s.lstm", "edge_pool.lstm") | _linears(weights, "model.node_s2s.lstm", "atom_pool.lstm")
     levels = weights.get("model.embedding.layer_state_embedding.weight")
     state["state"] = torch.zeros(config.state_width) if levels is None else levels[fidelity]
     for theirs, ours in (("edge", "edge"), ("node", "atom"), ("state", "state")):
@@ -80,6 +88,37 @@ def convert_megnet(files: Mapping[str, Path], fidelity: int = 0) -> nn.Module:
             state |= _linears(weights, f"model.blocks.{block}.{theirs}_func.layers", f"blocks.{block}.dense.{ours}")
             state |= _linears(weights, f"model.blocks.{block}.conv.{theirs}_func.layers", f"blocks.{block}.update.{ours}")
     return _loaded(MEGNet(config), state, files)
+
+
+def convert_tensornet(files: Mapping[str, Path], receiver: Literal["target", "source"] = "target") -> TensorNet:
+    """TensorNet from {"model.json": path, "state.pt": path}.
+
+    `receiver`: see convert_m3gnet; here it says which half of a pair's embedding belongs to the atom that sums.
+    Raises CheckpointError where the files are no TensorNet potential of the published kind.
+    """
+    settings, _, weights = _read(files, "TensorNet")
+    _expect(settings, files, rbf_type="SphericalBessel", use_smooth=True, activation_type="swish", include_state=False,
+            equivariance_invariance_group="O(3)", readout_type="weighted_atom", is_intensive=False, ntargets=1)  # fmt: skip
+    config = TensorNetConfig(
+        width=settings["units"], layers=settings["nblocks"], radial=settings["max_n"], cutoff_a=settings["cutoff"]
+    )
+    width, theirs = config.width, "model.tensor_embedding"
+    state = _references(weights) | _gated(weights, "model.final_layer.gated", "readout")
+    state["embedding.element.weight"] = by_element(weights[f"{theirs}.emb.weight"])
+    first, second = weights[f"{theirs}.emb2.weight"].split(width, dim=1)
+    source, target = (first, second) if receiver == "target" else (second, first)
+    state |= {"embedding.source.weight": source, "embedding.target.weight": target}
+    state["embedding.source.bias"] = weights[f"{theirs}.emb2.bias"]
+    for part in ("weight", "bias"):
+        state |= {f"norm.{part}": weights[f"model.out_norm.{part}"], f"output.{part}": weights[f"model.linear.{part}"]}
+        state[f"embedding.norm.{part}"] = weights[f"{theirs}.init_norm.{part}"]
+        state[f"embedding.radial.{part}"] = torch.cat([weights[f"{theirs}.distance_proj{n}.{part}"] for n in (1, 2, 3)])
+    state |= _scalars(weights, theirs, "embedding.scales") | _tensors(weights, theirs, "embedding.mix", 0)
+    for layer in range(config.layers):
+        theirs, ours = f"model.layers.{layer}", f"layers.{layer}"
+        state |= _scalars(weights, theirs, f"{ours}.filter")
+        state |= _tensors(weights, theirs, f"{ours}.before", 0) | _tensors(weights, theirs, f"{ours}.after", 3)
+    return _loaded(TensorNet(config), state, files)
 
 
 def _read(files: Mapping[str, Path], kind: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
@@ -103,7 +142,7 @@ def _expect(settings: Mapping[str, Any], files: Mapping[str, Path], **expected: 
             raise CheckpointError(f"{files['model.json']}: {name} is {settings.get(name)!r}; expected {value!r}")
 
 
-def _loaded(model: nn.Module, state: dict[str, Tensor], files: Mapping[str, Path]) -> nn.Module:
+def _loaded(model: Model, state: dict[str, Tensor], files: Mapping[str, Path]) -> Model:
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -112,7 +151,7 @@ def _loaded(model: nn.Module, state: dict[str, Tensor], files: Mapping[str, Path
 
 
 def _m3gnet_core(weights: dict[str, Tensor], config: M3GNetConfig) -> dict[str, Tensor]:
-    state = {"core.embedding.weight": _by_element(weights["model.embedding.layer_node_embedding.weight"])}
+    state = {"core.embedding.weight": by_element(weights["model.embedding.layer_node_embedding.weight"])}
     for part in ("weight", "bias"):
         state[f"core.edge_embedding.{part}"] = weights[f"model.embedding.layer_edge_embedding.layers.0.{part}"]
     for layer in range(config.layers):
@@ -127,7 +166,7 @@ def _m3gnet_core(weights: dict[str, Tensor], config: M3GNetConfig) -> dict[str, 
     return state
 
 
-def _by_element(rows: Tensor) -> Tensor:
+def by_element(rows: Tensor) -> Tensor:
     """Rows of matgl's 89 elements, by atomic number."""
     table = rows.new_zeros(Z + 1, *rows.shape[1:])
     table[ELEMENTS] = rows
@@ -135,7 +174,7 @@ def _by_element(rows: Tensor) -> Tensor:
 
 
 def _linears(weights: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
-    """A perceptron: both sides number linear layers and activations alike."""
+    """Everything below a prefix, renamed: perceptrons and recurrent layers, numbered alike on both sides."""
     return {f"{ours}{key[len(theirs):]}": value for key, value in weights.items() if key.startswith(f"{theirs}.")}
 
 
@@ -156,10 +195,6 @@ def _numbered(weights: dict[str, Tensor], prefix: str, part: str) -> list[Tensor
     return [found[number] for number in sorted(found)]
 
 
-def _lstm(weights: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
-    return _linears(weights, theirs, ours)
-
-
 def _normalizer(outer: Mapping[str, Any]) -> dict[str, Tensor]:
     """Mean and scale from text such as "Normalizer: Mean=-1.65, Std: 1.07"."""
     found = re.search(r"Mean\s*[=:]\s*([-+.\deE]+).*?Std\s*[=:]\s*([-+.\deE]+)", str(outer.get("target_transformer")))
@@ -172,5 +207,19 @@ def _references(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Scale of the energies, and energies of the lone elements."""
     return {
         "scale": weights["data_std"].float(),
-        "element_energy": _by_element(weights["element_refs.property_offset"].float()),
+        "element_energy": by_element(weights["element_refs.property_offset"].float()),
     }
+
+
+def _tensors(weights: dict[str, Tensor], theirs: str, ours: str, start: int) -> dict[str, Tensor]:
+    return {f"{ours}.parts.{n}.weight": weights[f"{theirs}.linears_tensor.{start + n}.weight"] for n in range(3)}
+
+
+def _scalars(weights: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
+    """A perceptron whose last layer gives the three parts of each channel in turn; here channels follow parts."""
+    state = {}
+    for part in ("weight", "bias"):
+        layers = _numbered(weights, f"{theirs}.linears_scalar", part)
+        layers[-1] = layers[-1].unflatten(0, (-1, 3)).transpose(0, 1).flatten(0, 1)
+        state |= {f"{ours}.{2 * number}.{part}": layer for number, layer in enumerate(layers)}
+    return state

@@ -204,6 +204,7 @@ def test_structures_are_those_that_ase_reads(name: str) -> None:
     text = cif(CRYSTALS[name])
     numbers, fractional, lattice = mp2018.read_primitive_cif(text.decode())
     reference = ase.io.read(io.BytesIO(text), format="cif")
+    assert isinstance(reference, Atoms)
     mine = Atoms(numbers, cell=lattice, scaled_positions=fractional, pbc=True)
     assert lattice[0, 1] == 0 and (lattice[2, :2] == 0).all() and np.linalg.det(lattice) > 0
     np.testing.assert_allclose(mine.cell.cellpar(), reference.cell.cellpar(), atol=1e-9)
@@ -223,7 +224,7 @@ def test_what_the_converter_does_not_understand_it_refuses(old: str, new: str) -
 
 
 def test_an_unknown_split_is_named() -> None:
-    with pytest.raises(ConfigError, match="no split 'vall'. Did you mean 'val'"):
+    with pytest.raises(ConfigError, match=r"no split 'vall'\. Did you mean 'val'"):
         mp2018.load("vall")
 
 

@@ -18,7 +18,7 @@ from common.data.download import download
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-TIMEOUT_S = 0.5
+TIMEOUT_S = 1.0
 
 
 class Faulty(BaseHTTPRequestHandler):
@@ -73,7 +73,7 @@ class Faulty(BaseHTTPRequestHandler):
     def send_stalled(self) -> None:
         self.send(200, CONTENT[:1000], len(CONTENT))
         self.wfile.flush()
-        time.sleep(4 * TIMEOUT_S)
+        time.sleep(2 * TIMEOUT_S)
 
     def send_local(self) -> None:
         self.send(302, b"", Location="file:///etc/passwd")

@@ -19,9 +19,9 @@ from common.app.errors import DataFormatError
 from common.data.archive import Limits, extract
 
 BOMB_BYTES = 64_000_000
-LIMITS = Limits(bytes=20_000_000, entries=1000, ratio=100)
+LIMITS = Limits(bytes=20_000_000, entries=200, ratio=100)
 
-Maker = Callable[[Path], None]
+Maker = Callable[[Path], object]
 
 
 def zip_of(*entries: tuple[str, bytes], mode: int = 0) -> Maker:
@@ -39,7 +39,7 @@ def zip_of(*entries: tuple[str, bytes], mode: int = 0) -> Maker:
 
 def tar_of(*entries: tuple[str, bytes], compression: str = "gz", **header: object) -> Maker:
     def make(path: Path) -> None:
-        with tarfile.open(path, f"w:{compression}") as archive:
+        with tarfile.open(path, f"w:{compression}") as archive:  # pyright: ignore
             for name, content in entries:
                 info = tarfile.TarInfo(name)
                 info.size = len(content)
@@ -111,9 +111,9 @@ EVIL: dict[str, Maker] = {
     "tar bomb.tar.xz": tar_of(("zeros", bytes(BOMB_BYTES)), compression="xz"),
     "long name.tar.gz": long_name_bomb,
     "sparse.tar.gz": sparse_bomb,
-    "entries.zip": zip_of(*((f"{i}", b"") for i in range(1001))),
-    "entries.tar.gz": tar_of(*((f"{i}", b"") for i in range(1001))),
-    "folders.tar.gz": tar_of(*((f"{i}", b"") for i in range(1001)), type=tarfile.DIRTYPE),
+    "entries.zip": zip_of(*((f"{i}", b"") for i in range(201))),
+    "entries.tar.gz": tar_of(*((f"{i}", b"") for i in range(201))),
+    "folders.tar.gz": tar_of(*((f"{i}", b"") for i in range(201)), type=tarfile.DIRTYPE),
     "up.zip": zip_of(("../outside", b"x")),
     "up inside.zip": zip_of(("a/../../outside", b"x")),
     "windows up.zip": zip_of(("..\\outside", b"x")),
@@ -159,7 +159,7 @@ def test_hostile_archives_are_refused(tmp_path: Path, name: str) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(["home", "inner", name])
 
 
-@pytest.mark.parametrize("trials", [60, pytest.param(3000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("trials", [30, pytest.param(3000, marks=pytest.mark.full)])
 @pytest.mark.parametrize("name", ["x.zip", "x.tar.gz", "x.tar"])
 def test_flipped_bytes_give_the_content_or_a_typed_error(tmp_path: Path, name: str, trials: int) -> None:
     rng = random.Random(11)

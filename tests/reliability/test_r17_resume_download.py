@@ -15,24 +15,25 @@ from pathlib import Path
 import pytest
 
 CONTENT = bytes(range(256)) * 2000
-PIECES = 20
 
 
-class Slow(BaseHTTPRequestHandler):
-    """Takes its time (0.6 s) over every file."""
+class Halting(BaseHTTPRequestHandler):
+    """Sends three quarters of a file at its first request, and all of it from then on."""
 
     requests: Counter[str]
+    over: threading.Event
 
     def do_GET(self) -> None:
         self.requests[self.path] += 1
         self.send_response(200)
         self.send_header("Content-Length", str(len(CONTENT)))
         self.end_headers()
-        step = len(CONTENT) // PIECES
-        for start in range(0, len(CONTENT), step):
-            self.wfile.write(CONTENT[start : start + step])
-            self.wfile.flush()
-            time.sleep(0.6 / PIECES)
+        most = 3 * len(CONTENT) // 4
+        self.wfile.write(CONTENT[:most])
+        self.wfile.flush()
+        if self.requests[self.path] == 1:
+            self.over.wait(60)
+        self.wfile.write(CONTENT[most:])
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing on the terminal."""
@@ -41,18 +42,20 @@ class Slow(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    Slow.requests = Counter()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+    Halting.requests, Halting.over = Counter(), threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Halting) as server:
         server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients die on purpose
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
+        Halting.over.set()
         server.shutdown()
 
 
 def start(code: str, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TRIFOLD_")}
     environment = {**kept, "TRIFOLD_CACHE": str(folder), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder.parent)}
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, stderr=subprocess.DEVNULL)
+    with (folder.parent / "stderr.txt").open("wb") as messages:
+        return subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, stderr=messages)
 
 
 def kill_once(process: subprocess.Popen[bytes], busy: Callable[[], bool], delay_s: float = 0.0) -> None:
@@ -88,8 +91,10 @@ def convert(originals, folder):
     with (folder / "two.bin").open("wb") as stream:
         stream.write(data)
         stream.flush()
-        Path(__file__).with_name("converting").touch()
-        time.sleep(0.5)
+        started = Path(__file__).with_name("converting")
+        if not started.exists():
+            started.touch()
+            time.sleep(60)
         stream.write(data)
 """
 
@@ -117,7 +122,7 @@ def test_killed_in_every_phase_of_a_fetch(server: str, tmp_path: Path) -> None:
     assert (cache / "field/two.bin").read_bytes() == 2 * CONTENT
     assert leftovers(cache) == []
     assert start(FETCH, cache, *arguments).wait(60) == 0
-    assert Slow.requests == {"/one.bin": 2, "/raw.bin": 2}
+    assert Halting.requests == {"/one.bin": 2, "/raw.bin": 2}
 
 
 PREPARE = """
@@ -127,7 +132,7 @@ import numpy as np
 from common.data.cache import cached_arrays
 def build():
     Path(sys.argv[1]).touch()
-    return {str(i): np.full(250_000, i) for i in range(20)}
+    return {str(i): np.full(50_000, i) for i in range(20)}
 arrays = cached_arrays("rows", {}, "1", build)
 assert all((arrays[str(i)] == i).all() for i in range(20))
 """
@@ -142,7 +147,8 @@ def test_killed_while_preprocessing(tmp_path: Path, trials: int) -> None:
         whole = bool(list(cache.glob("processed/rows-*")))
         building.unlink()
         assert start(PREPARE, cache, str(building)).wait(60) == 0
-        assert building.exists() != whole  # built again unless it was complete
+        # Built again unless it was complete.
+        assert building.exists() != whole, (tmp_path / "stderr.txt").read_text()
         assert leftovers(cache) == []
         building.unlink(missing_ok=True)
         assert start(PREPARE, cache, str(building)).wait(60) == 0

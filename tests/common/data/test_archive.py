@@ -7,6 +7,7 @@ import lzma
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def make_zip(path: Path) -> None:
             archive.writestr(name, content)
 
 
-def make_tar(path: Path, mode: str, prefix: str = "") -> None:
+def make_tar(path: Path, mode: Any, prefix: str = "") -> None:
     with tarfile.open(path, mode) as archive:
         folder = tarfile.TarInfo(prefix + "cif")
         folder.type = tarfile.DIRTYPE

@@ -47,9 +47,14 @@ def test_what_is_read_equals_what_was_built() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "key", "version"),
-    [("pairs", {"k": 12, "cutoff": 8.0}, "1"), ("graphs", {"k": 13, "cutoff": 8.0}, "1"),
-     ("graphs", {"k": 12, "cutoff": 8.0}, "2"), ("graphs", {"k": 12}, "1"), ("graphs", {"k": "12", "cutoff": 8.0}, "1")],
-)  # fmt: skip
+    [
+        ("pairs", {"k": 12, "cutoff": 8.0}, "1"),
+        ("graphs", {"k": 13, "cutoff": 8.0}, "1"),
+        ("graphs", {"k": 12, "cutoff": 8.0}, "2"),
+        ("graphs", {"k": 12}, "1"),
+        ("graphs", {"k": "12", "cutoff": 8.0}, "1"),
+    ],
+)
 def test_another_kind_key_or_version_is_built_anew(kind: str, key: dict, version: str) -> None:
     build = Counting()
     cached_arrays("graphs", {"k": 12, "cutoff": 8.0}, "1", build)

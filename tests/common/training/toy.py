@@ -38,7 +38,7 @@ class Model(nn.Module):
         self.last = nn.Linear(width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.last(self.second(self.first(x))).squeeze(1)
+        return self.last(self.second(self.first(x))).sum(1)
 
 
 class ToyTask(Task):
@@ -141,7 +141,7 @@ def start(folder: Path, ranks: int = 1, **arguments: Any) -> list[BaseProcess]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    _processes.set_forkserver_preload([__name__])
+    _processes.set_forkserver_preload([__name__, "torch._dynamo", "torch.distributed.checkpoint", "torch.distributed.fsdp"])
     started = []
     for rank in range(ranks):
         environment = {"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1",

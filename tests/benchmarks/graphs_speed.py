@@ -1,4 +1,4 @@
-"""How long the graphs of MP-2018 take: `python -m materials.benchmarks.graphs_speed [workers=2]`.
+"""How long the graphs of MP-2018 take: `python -m tests.benchmarks.graphs_speed [workers=2]`.
 
 12 nearest neighbours within 8 Å of all training structures, equivalent atoms merged; then the same from the cache.
 """

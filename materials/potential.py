@@ -1,0 +1,160 @@
+"""What a research script imports: a trained interatomic potential, for lists of structures and as ASE calculator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from ase.data import chemical_symbols
+
+from common.app.errors import CheckpointError, DataFormatError
+from common.app.registry import Registry
+from common.predictor import Predictor
+from materials.data.read import read_crystal
+from materials.models.atomic_graph import AtomicGraph, differentiate
+from materials.predictor import source_name
+from materials.weights.published import PUBLISHED
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from materials.calculator import PotentialCalculator
+
+POTENTIALS = Registry(
+    "potential",
+    {
+        "chgnet": "materials.models.chgnet:CHGNet",
+        "m3gnet": "materials.models.m3gnet:M3GNet",
+        "tensornet": "materials.models.tensornet:TensorNet",
+    },
+)
+
+ATOMS_A_STEP = 256
+"""On a CPU larger batches leave the cache and are no faster."""
+
+ATOMS_A_STEP_ON_A_GPU = 4096
+
+
+@dataclass(frozen=True)
+class PotentialEnergy:
+    """One structure of m atoms."""
+
+    energy_ev: float
+    forces_ev_a: np.ndarray
+    """eV/angstrom [m, 3]."""
+    stress_ev_a3: np.ndarray
+    """eV/angstrom^3 [3, 3], the derivative of the energy by strain over the volume; NaN if not periodic."""
+    magmoms: np.ndarray | None
+    """Bohr magnetons [m], where the model has them."""
+
+
+class Potential(Predictor):
+    """Energy, forces and stress; forces and stress are the exact derivatives of the energy.
+
+    potential = Potential.from_pretrained("chgnet-0.3.0")
+    frame = potential.predict(["NaCl.cif", atoms])
+    atoms.calc = potential.calculator()
+    """
+
+    domain = "materials"
+    architectures = POTENTIALS
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, device: str = "auto", dtype: str = "float32", offline: bool = False
+    ) -> Self:
+        """A published potential by name (see `materials.weights.published`), or a folder of `save_pretrained`.
+
+        Published weights are taken from TRIFOLD_DATA, TRIFOLD_MIRROR or their public address, and verified.
+        """
+        if str(name) not in PUBLISHED:
+            return super().from_pretrained(name, device, dtype)
+        entry = PUBLISHED[str(name)]
+        if entry.kind != "potential":
+            raise CheckpointError(f"'{name}' predicts a property and is no potential; use PropertyPredictor")
+        model, card = entry.load(offline)
+        return cls(model, card, device, dtype)
+
+    def predict(self, inputs: Any | Sequence[Any], budget: int | None = None) -> pd.DataFrame:
+        """One row an input, in order: id, energy_ev, energy_ev_per_atom, forces_ev_a, stress_ev_a3, magmoms, error.
+
+        inputs: paths, ase.Atoms or pymatgen Structures, one or many; periodic in three directions.
+        An input that is refused has NaN, None for its arrays, and its reason in `error` ("" otherwise).
+        budget: atoms held at once.
+        """
+        many = [inputs] if isinstance(inputs, str) or not isinstance(inputs, Sequence) else inputs
+        names = [source_name(source, number) for number, source in enumerate(many)]
+        atoms, rows, errors = [], [], [""] * len(many)
+        for row, source in enumerate(many):
+            try:
+                one = read_crystal(source)
+                self.refuse_unknown_elements(one.numbers)
+            except DataFormatError as error:
+                errors[row] = str(error)
+                continue
+            atoms.append(one)
+            rows.append(row)
+        results: list[PotentialEnergy | None] = [None] * len(many)
+        for row, result in zip(rows, self.evaluate(atoms, budget), strict=True):
+            results[row] = result
+        return _frame(names, results, errors)
+
+    def evaluate(self, atoms: Sequence[Atoms], budget: int | None = None) -> Iterator[PotentialEnergy]:
+        """Energies of structures that need no checking, in order; periodic in any directions."""
+        budget = budget or (ATOMS_A_STEP if self.device.type == "cpu" else ATOMS_A_STEP_ON_A_GPU)
+        for batch in _batches(atoms, budget):
+            result = differentiate(self.model, self.graph(batch))
+            counts = [len(one) for one in batch]
+            energy, stress = result.energy.tolist(), result.stress.double().cpu().numpy()
+            forces = np.split(result.forces.double().cpu().numpy(), np.cumsum(counts)[:-1])
+            magmom = None if result.magmom is None else result.magmom.double().cpu().numpy()
+            magmoms = [None] * len(batch) if magmom is None else np.split(magmom, np.cumsum(counts)[:-1])
+            yield from map(PotentialEnergy, energy, forces, stress, magmoms)
+
+    def graph(self, atoms: Sequence[Atoms]) -> AtomicGraph:
+        """The structures as the model sees them."""
+        config = self.model.config
+        parameter = next(self.model.parameters())
+        angle_cutoff_a = getattr(config, "angle_cutoff_a", 0.0)
+        return AtomicGraph.from_atoms(atoms, config.cutoff_a, angle_cutoff_a, self.device, parameter.dtype)  # pyright: ignore
+
+    def calculator(self) -> PotentialCalculator:
+        """A calculator for ASE's optimisers and molecular dynamics."""
+        from materials.calculator import PotentialCalculator
+
+        return PotentialCalculator(self)
+
+    def refuse_unknown_elements(self, numbers: np.ndarray) -> None:
+        """Raises DataFormatError if an element is none of the training data's."""
+        unknown = sorted(set(numbers.tolist()) - set(self.card["elements"]))
+        if unknown:
+            symbols = ", ".join(chemical_symbols[z] for z in unknown)
+            raise DataFormatError(f"holds {symbols}, which the training data of '{self.card['name']}' did not")
+
+
+def _batches(atoms: Sequence[Atoms], budget: int) -> Iterator[list[Atoms]]:
+    """Consecutive structures of at most `budget` atoms together, or one that is larger alone."""
+    batch: list[Atoms] = []
+    for one in atoms:
+        if batch and sum(map(len, batch)) + len(one) > budget:
+            yield batch
+            batch = []
+        batch.append(one)
+    if batch:
+        yield batch
+
+
+def _frame(names: list[str], results: Sequence[PotentialEnergy | None], errors: list[str]) -> pd.DataFrame:
+    energies = [np.nan if one is None else one.energy_ev for one in results]
+    per_atom = [np.nan if one is None else one.energy_ev / len(one.forces_ev_a) for one in results]
+
+    def column(name: str) -> pd.Series:
+        return pd.Series([None if one is None else getattr(one, name) for one in results], dtype=object)
+
+    arrays = {name: column(name) for name in ("forces_ev_a", "stress_ev_a3", "magmoms")}
+    return pd.DataFrame({"id": names, "energy_ev": energies, "energy_ev_per_atom": per_atom, **arrays, "error": errors})

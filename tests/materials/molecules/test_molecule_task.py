@@ -1,0 +1,116 @@
+"""Several properties at once, some unknown: the task's laws, and that every model learns."""
+
+import numpy as np
+import pytest
+import torch
+
+from common.app.errors import ConfigError
+from materials.baselines import BASELINES, baseline_predictions
+from materials.data.descriptors import morgan_fingerprints
+from materials.data.molecular_graphs import MolecularGraphs
+from materials.models.dmpnn import DMPNN, DMPNNConfig
+from materials.models.molecular_gnn import GIN, AttentiveFP, MolecularGNNConfig
+from materials.molecule_task import Kind, MoleculeTable, MoleculeTask, mean_prediction, member_deviation, predict
+
+CPU = torch.device("cpu")
+SMILES = ["C" * n + tail for n in range(1, 13) for tail in ("O", "N", "C(=O)O", "c1ccccc1")]
+CARBONS = np.array([smiles.lower().count("c") for smiles in SMILES], float)
+HAS_OXYGEN = np.array(["O" in smiles for smiles in SMILES], float)
+
+
+def make_task(model: torch.nn.Module, target: np.ndarray, kind: Kind) -> MoleculeTask:
+    values = torch.tensor(target, dtype=torch.float32)
+    packed = model.pack(MolecularGraphs.from_smiles(SMILES))
+    if kind == "regression":
+        model.head.fit(values, packed.descriptors)
+    tables = {"train": MoleculeTable(np.array(SMILES), packed, values)}
+    return MoleculeTask(model, tables, kind, "mse", CPU)
+
+
+def everything(task: MoleculeTask) -> tuple:
+    return task.batch("train", np.arange(len(SMILES)))
+
+
+def models(properties: int) -> list[torch.nn.Module]:
+    torch.manual_seed(0)
+    gnn = MolecularGNNConfig(width=32, readout_width=32, properties=properties)
+    dmpnn = DMPNNConfig(width=32, readout_width=32, members=2, properties=properties, aggregation="mean")
+    return [DMPNN(dmpnn), GIN(gnn), AttentiveFP(gnn)]
+
+
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_every_model_learns(kind: Kind, index: int) -> None:
+    target = np.stack([CARBONS, -CARBONS], 1) if kind == "regression" else np.stack([HAS_OXYGEN, 1 - HAS_OXYGEN], 1)
+    target[::5, 1] = np.nan
+    task = make_task(models(2)[index], target, kind)
+    optimizer, losses = torch.optim.AdamW(task.model.parameters(), lr=5e-3), []
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = task.loss(task.model, everything(task)).mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.3 * losses[0]
+    assert task.monitor in task.metrics(task.model, everything(task))
+
+
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+def test_missing_labels_have_no_gradient_and_no_metric(kind: Kind) -> None:
+    target = np.stack([HAS_OXYGEN, np.full(len(SMILES), np.nan)], 1)
+    task = make_task(models(2)[0], target, kind)
+    loss = task.loss(task.model, everything(task))
+    assert loss.isfinite().all()
+    loss.sum().backward()
+    gradient = task.model.head.output.weight.grad  # [M, C, T]
+    assert gradient[..., 0].any() and not gradient[..., 1].any()
+    (metric,) = task.metrics(task.model, everything(task)).values()
+    assert metric.shape == (len(SMILES),) and metric.isfinite().all()
+
+
+def test_loss_is_the_mean_over_known_targets() -> None:
+    target = np.stack([CARBONS, CARBONS], 1)
+    target[:20, 1] = np.nan
+    task = make_task(models(2)[0], target, "regression")
+    molecules, values = everything(task)
+    error = ((task.model(molecules) - values[:, None]) / task.model.head.scale.scale).square()
+    expected = error[~values.isnan()[:, None].expand_as(error)].mean()
+    torch.testing.assert_close(task.loss(task.model, (molecules, values)).mean(), expected)
+
+
+def test_standardisation_takes_known_values_only() -> None:
+    model = DMPNN(DMPNNConfig(width=8, properties=2))
+    model.head.fit(torch.tensor([[1.0, torch.nan], [3.0, 5.0], [5.0, 5.0]]), torch.zeros(3, 0))
+    assert model.head.scale.mean.tolist() == [3.0, 5.0]
+    assert model.head.scale.scale.tolist() == pytest.approx([np.std([1, 3, 5]), 1.0])
+
+
+def test_an_ensemble_is_the_mean_of_its_members() -> None:
+    task = make_task(models(1)[0], CARBONS[:, None], "regression")
+    output = predict(task.model, task.tables["train"].packed, np.arange(10), CPU)
+    assert output.shape == (10, 2, 1)
+    torch.testing.assert_close(mean_prediction(output, "regression"), output.mean(1))
+    assert member_deviation(output, "regression").gt(0).all()
+    assert member_deviation(output[:, :1], "regression").isnan().all()
+    probability = mean_prediction(output, "classification")
+    assert probability.gt(0).all() and probability.lt(1).all()
+
+
+@pytest.mark.parametrize("name", ["mean", "ridge", "random_forest", "gradient_boosting"])
+def test_baselines_beat_nothing_or_the_mean(name: str) -> None:
+    features = morgan_fingerprints(SMILES)
+    features = features[:, features.any(axis=0)]
+    target = np.stack([HAS_OXYGEN, np.where(CARBONS > 6, np.nan, 1.0)], 1)
+    probability = baseline_predictions(name, "classification", features, target, features)
+    assert np.all(probability[:, 1] == 1.0)
+    error = np.abs(probability[:, 0] - HAS_OXYGEN).mean()
+    assert error == pytest.approx(0.5) if name == "mean" else error < 0.45
+    value = baseline_predictions(name, "regression", features, CARBONS[:, None], features)[:, 0]
+    spread = np.abs(CARBONS - CARBONS.mean()).mean()
+    assert np.abs(value - CARBONS).mean() <= spread * (1.001 if name == "mean" else 0.7)
+
+
+def test_an_unknown_baseline_is_named() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'ridge'"):
+        baseline_predictions("rigde", "regression", np.zeros((2, 2)), np.zeros((2, 1)), np.zeros((2, 2)))
+    assert set(BASELINES) == {"mean", "ridge", "random_forest", "gradient_boosting"}

@@ -1,0 +1,85 @@
+"""Registry, reader and converter of the molecular data sets."""
+
+import csv
+import gzip
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.app.errors import ConfigError, DataFormatError
+from materials.data.moleculenet import DATASETS, SETS, convert, load, read_packed
+from materials.data.splits import scaffold_split
+
+SMILES = (Path(__file__).parents[1] / "golden" / "molecules_200.smi").read_text().split()
+
+
+def test_registry_entries_are_complete() -> None:
+    assert len(DATASETS) == 12
+    for dataset in DATASETS.values():
+        (file,), ((source,),) = dataset.files, [one.files for one in dataset.sources]
+        assert len(file.sha256 or "") == len(source.sha256 or "") == 64
+        assert (source.url or "").startswith("https://raw.githubusercontent.com/")
+        assert dataset.homepage.startswith("https://github.com/") and dataset.citation and dataset.licence
+    originals = [dataset.sources[0].files[0].name for dataset in DATASETS.values()]
+    assert len(set(originals)) == 12
+
+
+def test_conversion_splits_names_and_drops(tmp_path: Path) -> None:
+    original = tmp_path / "delaney.csv"
+    rows = [*SMILES[:50], "not smiles", *SMILES[50:]]
+    original.write_text("smiles,logp\n" + "".join(f"{s},{i}\n" for i, s in enumerate(rows)))
+    convert({"delaney.csv": original}, tmp_path)
+    path = tmp_path / "esol.csv.gz"
+    first = path.read_bytes()
+    convert({"delaney.csv": original}, tmp_path)
+    assert path.read_bytes() == first
+    record = read_packed(path, ["logp"])
+    assert list(record.smiles) == SMILES
+    assert list(record.targets["logp"]) == [i for i, s in enumerate(rows) if s != "not smiles"]
+    for name, indices in scaffold_split(SMILES).items():
+        assert np.array_equal(np.flatnonzero(record.split == name), indices)
+
+
+def test_a_repeated_column_keeps_its_first_meaning(tmp_path: Path) -> None:
+    columns = ["smiles", *(f"E{i}" for i in range(2))]
+    names = list(SETS["qm8"].targets.values())
+    columns = ["smiles", *names[:8], *names[4:8], *names[8:]]
+    with gzip.open(tmp_path / "qm8.csv.gz", "wt", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(columns)
+        writer.writerows([["C" * n, *range(len(columns) - 1)] for n in range(1, 21)])
+    folder = tmp_path / "out"
+    folder.mkdir()
+    convert({"qm8.csv.gz": tmp_path / "qm8.csv.gz"}, folder)
+    record = read_packed(folder / "qm8.csv.gz", names)
+    assert record.targets["E1-PBE0"][0] == 4 and record.targets["E1-CAM"][0] == 12
+    assert sorted(np.unique(record.split, return_counts=True)[1]) == [2, 2, 16]
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [("smiles,split", "C,train"), ("smiles,y,split", "C,1"), ("smiles,y,split", "C,x,val"), ("smiles,y,split", "C,1,a")],
+)
+def test_a_damaged_table_is_refused(tmp_path: Path, header: str, row: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"row,{header}\n0,{row}\n")
+    with pytest.raises(DataFormatError, match=r"x\.csv"):
+        read_packed(path, ["y"])
+
+
+def test_an_unknown_set_is_named() -> None:
+    with pytest.raises(ConfigError, match="Known: esol"):
+        load("delany", "train")
+
+
+@pytest.mark.skipif(not os.environ.get("TRIFOLD_DATA"), reason="needs TRIFOLD_DATA with the packed files")
+def test_packed_files_have_the_rows_of_their_card() -> None:
+    sizes = {"esol": (902, 113), "tox21": (6258, 782), "polymer-tg": (5801, 725), "sider": (1141, 143)}
+    for name, counts in sizes.items():
+        parts = [load(name, split, offline=True) for split in ("train", "val")]
+        assert tuple(map(len, parts)) == counts
+        assert all(np.isfinite(part.target_matrix(list(SETS[name].targets))).any(axis=0).all() for part in parts)
+        with pytest.raises(ConfigError, match="split 'test'"):
+            load(name, "test", offline=True)
