@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-import torch
 from ase.data import chemical_symbols
 
 from common.app.errors import CheckpointError, DataFormatError

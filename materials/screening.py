@@ -36,7 +36,7 @@ def predict(config: PredictConfig) -> int:
         for number, frame in enumerate(pieces):
             frame.to_csv(rows, index=False, header=number == 0)
             bad = frame[frame["error"] != ""]
-            writer.writerows(bad[["id", "error"]].itertuples(index=False, name=None))
+            writer.writerows(zip(bad["id"], bad["error"], strict=True))
             predicted, refused = predicted + len(frame) - len(bad), refused + len(bad)
     print(f"{predicted} predicted -> {table}")
     if refused:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
+from torch import Tensor
 
 from common.results.report import Tile, run_report
 from common.training.checkpoint import load_best
@@ -77,7 +78,8 @@ def train(config: TrainConfig) -> RunDirectory | None:
         run = from_main(world, open_run("materials", config) if world.is_main else None)
         progress = Trainer(task, config, run, world, device).fit()
         if world.is_main:
-            _conclude(config, run, task, splits, {"minutes": round(progress.seconds / 60, 1), "processes": world.size})
+            facts = {"minutes": round(progress.seconds / 60, 1), "processes": world.size}
+            _conclude(config, run, splits, device, facts)
     return run
 
 
@@ -85,9 +87,9 @@ def make_task(config: TrainConfig, splits: Mapping[str, Split], device: torch.de
     """The model, initialised from the seed, on the given data."""
     tables = {name: split.table(device) for name, split in splits.items()}
     torch.manual_seed(config.seed)
-    architecture = MODELS[config.model.name]
-    model = architecture(model_config(config), fit_scale(tables["train"], config.baseline))
-    return PropertyTask(model, tables, config.loss)
+    scale = fit_scale(tables["train"], config.baseline)
+    model = MODELS[config.model.name](model_config(config), scale)
+    return PropertyTask(model, tables, config.loss, float(scale.scale))
 
 
 def model_config(config: TrainConfig) -> Any:
@@ -136,13 +138,13 @@ def score(target: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
 
 
 def predictor_of(
-    config: TrainConfig, task: PropertyTask, splits: Mapping[str, Split], extra: Mapping[str, Any]
+    config: TrainConfig, weights: Mapping[str, Tensor], splits: Mapping[str, Split], device: torch.device
 ) -> PropertyPredictor:
     """The trained model with its card."""
     dataset = DATASETS[config.data.name]
     elements = sorted(int(z) for z in np.unique(splits["train"].crystals.numbers))
     card = {
-        "name": config.experiment,
+        "name": config.experiment.replace("_", "-"),
         "description": f"{config.data.target} of crystals, trained on {dataset.title}",
         "architecture": config.model.name,
         "property": config.data.target,
@@ -158,17 +160,18 @@ def predictor_of(
         },
         "licence": "Apache-2.0",
         "recipe": config.model_dump(mode="json", exclude={"resume", "check", "run_dir", "offline", "save_as"}),
-        **extra,
     }
-    return PropertyPredictor(task.model, card, str(next(task.model.parameters()).device))
+    model = MODELS[config.model.name](model_config(config))
+    model.load_state_dict(weights)
+    return PropertyPredictor(model, card, str(device))
 
 
 def _conclude(
-    config: TrainConfig, run: RunDirectory, task: PropertyTask, splits: Mapping[str, Split], facts: Mapping[str, Any]
+    config: TrainConfig, run: RunDirectory, splits: Mapping[str, Split], device: torch.device, facts: Mapping[str, Any]
 ) -> None:
+    """Evaluate, report and save the best weights."""
     weights, state = load_best(run.checkpoints)
-    task.model.load_state_dict(weights)
-    predictor = predictor_of(config, task, splits, {})
+    predictor = predictor_of(config, weights, splits, device)
     predicted = predictor.predict_graphs(splits["val"].graphs)
     scores = score(splits["val"].target, predicted)
     env = yaml.safe_load((run.path / "env.json").read_text())
@@ -195,9 +198,8 @@ def _conclude(
         scores,
         config.data.name,
     )
-    print(
-        f"validation MAE {scores['mae']:.4f} {predictor.card['unit']} (N {len(predicted)})  model: {run.path / 'model'}  report: {path}"
-    )
+    headline = f"validation MAE {scores['mae']:.4f} {predictor.card['unit']} (N {len(predicted)})"
+    print(f"{headline}  model: {run.path / 'model'}  report: {path}")
 
 
 def _report(
@@ -245,10 +247,8 @@ def _check(task: PropertyTask, config: TrainConfig, world: World, device: torch.
     values = Trainer(task, config, RunDirectory(Path()), world, device).check()
     if world.is_main:
         shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        parameters = sum(p.numel() for p in task.model.parameters())
-        print(
-            f"check passed: {parameters:,} parameters, {len(task.sizes('train')):,} training crystals, one step: {shown}"
-        )
+        parameters, count = sum(p.numel() for p in task.model.parameters()), len(task.sizes("train"))
+        print(f"check passed: {parameters:,} parameters, {count:,} training crystals, one step: {shown}")
 
 
 def _evaluation_folder(name: str) -> Path:

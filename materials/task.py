@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from common.data.packed import PackedTensors
 from common.training.task import Forward, Task
@@ -46,15 +46,15 @@ def pack(graphs: CrystalGraphs) -> PackedTensors:
 
 
 class PropertyTask(Task):
-    """Regression of one property; losses are taken in units of the targets' mean absolute deviation."""
+    """Regression of one property; losses are taken in units of `unit`, the spread of what is left to learn."""
 
     monitor = "mae"
 
-    def __init__(self, model: torch.nn.Module, tables: Mapping[str, GraphTable], loss: str) -> None:
+    def __init__(self, model: nn.Module, tables: Mapping[str, GraphTable], loss: str, unit: float) -> None:
         self.model, self.tables = model, tables
         self.blocks = tuple(getattr(model, "convolutions", ()))
         self._loss = LOSSES[loss]
-        self._unit = float(model.scale.scale)
+        self._unit = unit
 
     def sizes(self, split: str) -> np.ndarray:
         """Nodes of each crystal's graph."""

@@ -29,7 +29,8 @@ class RaggedBatch:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> RaggedBatch:
         """On another device, floating-point rows as `dtype`."""
-        rows = {name: value.to(device, dtype if value.is_floating_point() else None) for name, value in self.rows.items()}
+        kinds = {name: dtype if value.is_floating_point() else None for name, value in self.rows.items()}
+        rows = {name: value.to(device, kinds[name]) for name, value in self.rows.items()}
         return RaggedBatch(rows, self.owner.to(device), self.start.to(device), self.counts.to(device))
 
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from common.app.errors import CheckpointError
 from common.data.artifact import encode, read_json, read_tensors, staged_folder, verify_artifact
 from common.training.distributed import World, barrier, from_main, is_sharded, whole
-from common.training.ema import AveragedParameters
+from common.training.ema import AveragedModel
 
 SEPARATOR = "::"
 """Between a parameter's name and what belongs to it: `layer.weight::exp_avg`."""
@@ -34,7 +34,7 @@ class Checkpointer:
     """Writes, prunes and finds the checkpoints of one run folder."""
 
     def __init__(self, folder: Path, world: World, model: nn.Module, optimizer: torch.optim.Optimizer,
-                 average: AveragedParameters | None, keep: int) -> None:
+                 average: AveragedModel | None, keep: int) -> None:
         self.folder, self.world, self.keep = folder, world, keep
         self.model, self.optimizer, self.average = model, optimizer, average
 

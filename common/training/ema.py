@@ -1,4 +1,4 @@
-"""Exponential moving average of a model's parameters (Polyak & Juditsky, doi:10.1137/0330046)."""
+"""Exponential moving average of a model (Polyak & Juditsky, doi:10.1137/0330046)."""
 
 from __future__ import annotations
 
@@ -9,26 +9,33 @@ import torch
 from torch import Tensor, nn
 
 
-class AveragedParameters:
-    """average <- decay * average + (1 - decay) * parameter after each step; buffers are not averaged.
+class AveragedModel:
+    """average <- decay * average + (1 - decay) * value after each step, for parameters and running statistics.
 
-    Early steps use the smaller decay (1 + step) / (10 + step), so that the average forgets the initial weights.
+    Statistics must be averaged with the weights they belong to: those of the last few batches alone make validation
+    scores jump. Early steps use the smaller decay (1 + step) / (10 + step), so that the average forgets the initial
+    weights.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.parameters: dict[str, Tensor] = dict(model.named_parameters())
-        self.average = {name: p.detach().clone() for name, p in self.parameters.items()}
+        parameters: dict[str, Tensor] = dict(model.named_parameters())
+        saved = model.state_dict(keep_vars=True).items()
+        buffers = {name: value for name, value in saved if name not in parameters and value.is_floating_point()}
+        self.values = parameters | buffers
+        self.average = {name: value.detach().clone() for name, value in self.values.items()}
+        self._groups = [tuple(group) for group in (parameters, buffers) if group]  # sharded and not, under FSDP
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))
-        averages, parameters = list(self.average.values()), list(self.parameters.values())
-        torch._foreach_lerp_(averages, parameters, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
+        for names in self._groups:
+            averages, values = [self.average[name] for name in names], [self.values[name] for name in names]
+            torch._foreach_lerp_(averages, values, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        """Inside this context the model holds the averaged parameters."""
+        """Inside this context the model holds the average."""
         self._exchange()
         try:
             yield
@@ -37,8 +44,7 @@ class AveragedParameters:
 
     @torch.no_grad()
     def _exchange(self) -> None:
-        for name, parameter in self.parameters.items():
-            kept = parameter.detach().clone()
-            parameter.copy_(self.average[name])
+        for name, value in self.values.items():
+            kept = value.detach().clone()
+            value.copy_(self.average[name])
             self.average[name].copy_(kept)
-

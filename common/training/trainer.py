@@ -33,7 +33,7 @@ from common.training.distributed import (
     synchronise_gradients,
     whole,
 )
-from common.training.ema import AveragedParameters
+from common.training.ema import AveragedModel
 from common.training.finite import FiniteGuard, not_finite
 from common.training.optimizer import Schedule, make_optimizer, set_rate
 from common.training.precision import autocast, mixed_seed, seed_generators
@@ -90,7 +90,7 @@ class Trainer:
         self.optimizer.grad_scale = None  # pyright: ignore[reportAttributeAccessIssue]
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.schedule = Schedule(config.schedule, config.optimizer.learning_rate, self.total_steps)
-        self.average = AveragedParameters(task.model, c.ema_decay) if c.ema_decay else None
+        self.average = AveragedModel(task.model, c.ema_decay) if c.ema_decay else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=c.precision == "fp16")
         self.guard = FiniteGuard(world, sticky=c.non_finite == "stop")
         self.checkpoints = Checkpointer(
@@ -156,9 +156,9 @@ class Trainer:
         scored = torch.as_tensor(ids[world.rank :: world.size] < len(sizes), device=self.device)
         pieces = self._pieces(shares, sizes, math.ceil(len(scored) / c.batch_size))
         scores = Accumulator(self.device)
-        share_buffers(world, self.task.model)
         self.model.eval()
         with self.average.swapped() if self.average else nullcontext():
+            share_buffers(world, self.task.model)
             for batch, weight in zip(self._batches(split, pieces), scored.split([len(p) for p in pieces]), strict=True):
                 with autocast(self.device, c.precision):
                     scores.add(self.task.metrics(self.forward, batch), weight)

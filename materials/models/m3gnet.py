@@ -97,7 +97,7 @@ class ThreeBody(nn.Module):
 
 
 class Convolution(nn.Module):
-    """edge += gated(source, target, edge) * filter(basis), then the receiving atom += the same with its own weights, summed."""
+    """edge += gated(source, target, edge) * filter(basis); then the receiving atom += the sum of the same, reweighed."""
 
     def __init__(self, width: int, basis: int) -> None:
         super().__init__()
@@ -106,7 +106,9 @@ class Convolution(nn.Module):
         self.edge_filter, self.node_filter = nn.Linear(basis, width, bias=False), nn.Linear(basis, width, bias=False)
 
     def forward(self, atoms: Tensor, edge_features: Tensor, edges: _Edges) -> tuple[Tensor, Tensor]:
-        edge_features = edge_features + self._message(self.edge, atoms, edge_features, edges) * self.edge_filter(edges.basis)
+        edge_features = edge_features + self._message(self.edge, atoms, edge_features, edges) * self.edge_filter(
+            edges.basis
+        )
         message = self._message(self.node, atoms, edge_features, edges) * self.node_filter(edges.basis)
         return atoms + sum_rows(message, edges.receiver, len(atoms)), edge_features
 
@@ -149,8 +151,8 @@ class M3GNetCore(nn.Module):
         source, target = torch.cat([graph.first, graph.second]), torch.cat([graph.second, graph.first])
         return _Edges(
             source=source, target=target, receiver=target if self.receiver == "target" else source,
-            basis=basis.repeat(2, 1), three_body_basis=three_body.repeat(2, 1, 1), three_body_weight=weight.repeat(2, 1),
-            harmonics=_harmonics(torch.cat([unit, -unit])),
+            basis=basis.repeat(2, 1), three_body_basis=three_body.repeat(2, 1, 1),
+            three_body_weight=weight.repeat(2, 1), harmonics=_harmonics(torch.cat([unit, -unit])),
         )  # fmt: skip
 
 

@@ -80,7 +80,9 @@ class Block(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         e, v, u = self.dense.edge(edge), self.dense.atom(atom), self.dense.state(state)
         e = self.update.edge(torch.cat([v[source], v[target], e, u[owner[source]]], dim=1))
-        v = self.update.atom(torch.cat([v, mean_rows(e, target if self.receiver == "target" else source, len(v)), u[owner]], dim=1))
+        v = self.update.atom(
+            torch.cat([v, mean_rows(e, target if self.receiver == "target" else source, len(v)), u[owner]], dim=1)
+        )
         crystals = len(u)
         u = self.update.state(
             torch.cat([u, mean_rows(e, owner[source], crystals), mean_rows(v, owner, crystals)], dim=1)
@@ -129,7 +131,9 @@ class MEGNet(nn.Module):
 
     def _gaussians(self, distance: Tensor) -> Tensor:
         config = self.config
-        centres = torch.linspace(0, config.gaussian_max_a, config.gaussians, dtype=distance.dtype, device=distance.device)
+        centres = torch.linspace(
+            0, config.gaussian_max_a, config.gaussians, dtype=distance.dtype, device=distance.device
+        )
         return torch.exp(-config.gaussian_sharpness * (distance[:, None] - centres) ** 2)
 
 

@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from materials.models.edge_map import EdgeMap
 
-BLOCK_BYTES = 1 << 21
+BLOCK_BYTES = 1 << 20
 """Size of a block's [., W] intermediate on a CPU: about the second-level cache."""
 
 LN2 = math.log(2)

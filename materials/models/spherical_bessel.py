@@ -56,10 +56,14 @@ class SmoothBessel(nn.Module):
     def __init__(self, radial: int, cutoff_a: float) -> None:
         super().__init__()
         self.cutoff_a = cutoff_a
-        self.register_buffer("mixing", torch.tensor(_smooth_mixing(radial, cutoff_a), dtype=torch.float32), persistent=False)
+        self.register_buffer(
+            "mixing", torch.tensor(_smooth_mixing(radial, cutoff_a), dtype=torch.float32), persistent=False
+        )
 
     def forward(self, distance: Tensor) -> Tensor:
-        frequency = torch.arange(1, len(self.mixing) + 2, dtype=distance.dtype, device=distance.device) * pi / self.cutoff_a
+        frequency = (
+            torch.arange(1, len(self.mixing) + 2, dtype=distance.dtype, device=distance.device) * pi / self.cutoff_a
+        )
         x = distance[:, None] * frequency
         sinc = torch.sin(x) / x
         return (sinc[:, :-1] + sinc[:, 1:]) @ self.mixing
@@ -70,7 +74,9 @@ def bessel_roots(orders: int, radial: int) -> np.ndarray:
     roots = [np.arange(1, orders + radial) * pi]
     for order in range(1, orders):
         bracket = zip(roots[-1][:-1], roots[-1][1:], strict=True)
-        roots.append(np.array([brentq(lambda x, n=order: spherical_jn(n, x), low, high, xtol=1e-14) for low, high in bracket]))
+        roots.append(
+            np.array([brentq(lambda x, n=order: spherical_jn(n, x), low, high, xtol=1e-14) for low, high in bracket])
+        )
     return np.array([row[:radial] for row in roots])
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from materials.models.atomic_graph import AtomicGraph, SiteProperties, sum_rows

@@ -18,8 +18,9 @@ from materials.weights.official import read_state
 ELEMENTS = list(range(1, 95))
 
 EXPECTED = {
-    "read_out": "ave", "mlp_hidden_dims": [64, 64, 64], "mlp_first": True, "is_intensive": True, "non_linearity": "silu",
-    "gMLP_norm": "layer", "readout_norm": "layer", "update_bond": True, "update_angle": True, "angle_layer_hidden_dim": 0,
+    "read_out": "ave", "mlp_hidden_dims": [64, 64, 64], "mlp_first": True, "is_intensive": True,
+    "non_linearity": "silu", "gMLP_norm": "layer", "readout_norm": "layer", "update_bond": True, "update_angle": True,
+    "angle_layer_hidden_dim": 0,
 }  # fmt: skip
 """Settings that the architecture here has no choice about; a checkpoint with others is refused."""
 
@@ -66,7 +67,10 @@ def _converted(weights: dict[str, Tensor], config: CHGNetConfig) -> dict[str, Te
         state |= {
             f"magmom.{part}": weights[f"site_wise.{part}"],
             f"norm.{part}": weights[f"readout_norm.{part}"],
-            **{f"readout.{n}.{part}": weights[f"mlp.layers.{theirs}.{part}"] for n, theirs in zip((0, 2, 4, 6), (0, 2, 4, 7), strict=True)},
+            **{
+                f"readout.{n}.{part}": weights[f"mlp.layers.{theirs}.{part}"]
+                for n, theirs in zip((0, 2, 4, 6), (0, 2, 4, 7), strict=True)
+            },
         }
     for layer in range(config.layers):
         state |= _gated(weights, f"atom_conv_layers.{layer}.twoBody_atom", f"atom_layers.{layer}.message", (0, 3))

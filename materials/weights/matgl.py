@@ -26,6 +26,7 @@ from materials.weights.published import MATGL_ELEMENTS as ELEMENTS
 
 Model = TypeVar("Model", bound=nn.Module)
 
+
 def convert_m3gnet(
     files: Mapping[str, Path],
     three_body_radial: Literal["partner", "edge"] = "partner",
@@ -73,20 +74,25 @@ def convert_megnet(
         atom_width=settings["dim_node_embedding"], gaussians=settings["dim_edge_embedding"],
         gaussian_max_a=settings["cutoff"] + 1.0, gaussian_sharpness=settings["gauss_width"],
         state_width=settings["dim_state_embedding"], blocks=settings["nblocks"],
-        hidden=tuple(settings["hidden_layer_sizes_input"]), convolution_hidden=tuple(settings["hidden_layer_sizes_conv"]),
+        hidden=tuple(settings["hidden_layer_sizes_input"]),
+        convolution_hidden=tuple(settings["hidden_layer_sizes_conv"]),
         readout_hidden=tuple(settings["hidden_layer_sizes_output"]), readout_steps=settings["niters_set2set"],
         cutoff_a=settings["cutoff"], receiver=receiver,
     )  # fmt: skip
     state = {"embedding.weight": by_element(weights["model.embedding.layer_node_embedding.weight"])}
     state |= _normalizer(outer) | _linears(weights, "model.output_proj.layers", "readout")
-    state |= _linears(weights, "model.edge_s2s.lstm", "edge_pool.lstm") | _linears(weights, "model.node_s2s.lstm", "atom_pool.lstm")
+    state |= _linears(weights, "model.edge_s2s.lstm", "edge_pool.lstm") | _linears(
+        weights, "model.node_s2s.lstm", "atom_pool.lstm"
+    )
     levels = weights.get("model.embedding.layer_state_embedding.weight")
     state["state"] = torch.zeros(config.state_width) if levels is None else levels[fidelity]
     for theirs, ours in (("edge", "edge"), ("node", "atom"), ("state", "state")):
         state |= _linears(weights, f"model.{theirs}_encoder.layers", f"encoder.{ours}")
         for block in range(config.blocks):
             state |= _linears(weights, f"model.blocks.{block}.{theirs}_func.layers", f"blocks.{block}.dense.{ours}")
-            state |= _linears(weights, f"model.blocks.{block}.conv.{theirs}_func.layers", f"blocks.{block}.update.{ours}")
+            state |= _linears(
+                weights, f"model.blocks.{block}.conv.{theirs}_func.layers", f"blocks.{block}.update.{ours}"
+            )
     return _loaded(MEGNet(config), state, files)
 
 
@@ -97,8 +103,8 @@ def convert_tensornet(files: Mapping[str, Path], receiver: Literal["target", "so
     Raises CheckpointError where the files are no TensorNet potential of the published kind.
     """
     settings, _, weights = _read(files, "TensorNet")
-    _expect(settings, files, rbf_type="SphericalBessel", use_smooth=True, activation_type="swish", include_state=False,
-            equivariance_invariance_group="O(3)", readout_type="weighted_atom", is_intensive=False, ntargets=1)  # fmt: skip
+    _expect(settings, files, rbf_type="SphericalBessel", use_smooth=True, activation_type="swish",
+            include_state=False, equivariance_invariance_group="O(3)", readout_type="weighted_atom", is_intensive=False, ntargets=1)  # fmt: skip
     config = TensorNetConfig(
         width=settings["units"], layers=settings["nblocks"], radial=settings["max_n"], cutoff_a=settings["cutoff"]
     )
@@ -131,7 +137,10 @@ def _read(files: Mapping[str, Path], kind: str) -> tuple[dict[str, Any], dict[st
         raise CheckpointError(f"{path} is no model.json of matgl ({type(error).__name__}: {error})") from error
     if found != kind:
         raise CheckpointError(f"{path} describes a {found}; expected a {kind}")
-    if tuple(settings.get("element_types") or ()) and [atomic_numbers[s] for s in settings["element_types"]] != ELEMENTS:
+    if (
+        tuple(settings.get("element_types") or ())
+        and [atomic_numbers[s] for s in settings["element_types"]] != ELEMENTS
+    ):
         raise CheckpointError(f"{path} lists other elements than the 89 of the published models")
     return settings, outer, read_state(files["state.pt"])
 
@@ -175,7 +184,7 @@ def by_element(rows: Tensor) -> Tensor:
 
 def _linears(weights: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
     """Everything below a prefix, renamed: perceptrons and recurrent layers, numbered alike on both sides."""
-    return {f"{ours}{key[len(theirs):]}": value for key, value in weights.items() if key.startswith(f"{theirs}.")}
+    return {f"{ours}{key[len(theirs) :]}": value for key, value in weights.items() if key.startswith(f"{theirs}.")}
 
 
 def _gated(weights: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
@@ -191,7 +200,11 @@ def _gated(weights: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tens
 
 
 def _numbered(weights: dict[str, Tensor], prefix: str, part: str) -> list[Tensor]:
-    found = {int(m[1]): value for key, value in weights.items() if (m := re.fullmatch(rf"{re.escape(prefix)}\.(\d+)\.{part}", key))}
+    found = {
+        int(m[1]): value
+        for key, value in weights.items()
+        if (m := re.fullmatch(rf"{re.escape(prefix)}\.(\d+)\.{part}", key))
+    }
     return [found[number] for number in sorted(found)]
 
 
@@ -199,7 +212,9 @@ def _normalizer(outer: Mapping[str, Any]) -> dict[str, Tensor]:
     """Mean and scale from text such as "Normalizer: Mean=-1.65, Std: 1.07"."""
     found = re.search(r"Mean\s*[=:]\s*([-+.\deE]+).*?Std\s*[=:]\s*([-+.\deE]+)", str(outer.get("target_transformer")))
     if not found:
-        raise CheckpointError(f"model.json names the target transformer {outer.get('target_transformer')!r}, expected a Normalizer")
+        raise CheckpointError(
+            f"model.json names the target transformer {outer.get('target_transformer')!r}, expected a Normalizer"
+        )
     return {"mean": torch.tensor(float(found[1])), "scale": torch.tensor(float(found[2]))}
 
 

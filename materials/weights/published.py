@@ -67,7 +67,8 @@ def published(name: str) -> PublishedModel:
 def _matgl(folder: str, json: tuple[int, str], state: tuple[int, str]) -> tuple[File, ...]:
     names = (("model.json", *json), ("state.pt", *state))
     return tuple(
-        File(f"materials/weights/matgl/{folder}/{name}", size, sha256, f"{MATGL}/{folder}/{name}") for name, size, sha256 in names
+        File(f"materials/weights/matgl/{folder}/{name}", size, sha256, f"{MATGL}/{folder}/{name}")
+        for name, size, sha256 in names
     )
 
 
@@ -84,7 +85,7 @@ _MODELS = (
     PublishedModel(
         Dataset(
             "chgnet-0.3.0", "CHGNet 0.3.0",
-            "Universal potential with magnetic moments, trained on MPtrj (PBE and PBE+U relaxations of the Materials Project).",
+            "Universal potential with magnetic moments, trained on MPtrj (relaxations of the Materials Project).",
             "modified BSD (Lawrence Berkeley National Laboratory)",
             "Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi:10.1038/s42256-023-00716-3",
             "https://github.com/CederGroupHub/chgnet",
@@ -95,7 +96,8 @@ _MODELS = (
             ),),
         ),
         "potential", "chgnet", "materials.weights.chgnet:convert_chgnet",
-        {"elements": list(range(1, 95)), "metrics": {"energy_mev_atom": 29, "force_mev_a": 68, "stress_gpa": 0.314, "magmom_mmub": 37}},
+        {"elements": list(range(1, 95)), 
+         "metrics": {"energy_mev_atom": 29, "force_mev_a": 68, "stress_gpa": 0.314, "magmom_mmub": 37}},
     ),
     PublishedModel(
         Dataset(
@@ -113,7 +115,8 @@ _MODELS = (
         Dataset(
             "tensornet-matpes-pbe-2025.1", "TensorNet-MatPES-PBE-v2025.1",
             "Universal potential, trained on MatPES-PBE 2025.1 (molecular dynamics and ground states, PBE without U).",
-            _BSD, f"Simeon & De Fabritiis, arXiv:2306.06482; Kaplan et al., arXiv:2503.04070; {MATGL_PAPER}", _MATGL_HOME,
+            _BSD, f"Simeon & De Fabritiis, arXiv:2306.06482; Kaplan et al., arXiv:2503.04070; {MATGL_PAPER}",
+            _MATGL_HOME,
             _matgl("TensorNet-MatPES-PBE-v2025.1-PES",
                    (5_609, "cf7d1db6c89da617245021a8fde16fb79db5bc06f7b6e11ee837f06eb32137d8"),
                    (3_403_519, "d2dfa51a65d23a47fd935eb0628177d2a1088584562091ef3350ce3a002fce6a")),
@@ -123,21 +126,24 @@ _MODELS = (
     ),
     PublishedModel(
         Dataset(
-            "m3gnet-mp-2018.6.1-eform", "M3GNet-MP-2018.6.1-Eform", "Formation energy, trained on 62,315 crystals of MP-2018.6.1.",
+            "m3gnet-mp-2018.6.1-eform", "M3GNet-MP-2018.6.1-Eform",
+            "Formation energy, trained on 62,315 crystals of MP-2018.6.1.",
             _BSD, f"{M3GNET_PAPER}; {MATGL_PAPER}", _MATGL_HOME,
             _matgl("M3GNet-MP-2018.6.1-Eform",
                    (3_632, "a99ca70012706a09434617a793556bbd100423dafaa9f9ebb8708fd20e226575"),
                    (1_613_923, "166d4dba4aadbc5feb27e8aa047145facbcdadb9c5de067768e00515be3b3c1f")),
         ),
-        "property", "m3gnet_property", "materials.weights.matgl:convert_m3gnet", _property("e_form", "eV/atom", 5.0, 0.019),
+        "property", "m3gnet_property", "materials.weights.matgl:convert_m3gnet",
+        _property("e_form", "eV/atom", 5.0, 0.019),
         {"three_body_radial": "edge"},
     ),
     PublishedModel(
         Dataset(
-            "megnet-mp-2018.6.1-eform", "MEGNet-MP-2018.6.1-Eform", "Formation energy, trained on 62,315 crystals of MP-2018.6.1.",
+            "megnet-mp-2018.6.1-eform", "MEGNet-MP-2018.6.1-Eform",
+            "Formation energy, trained on 62,315 crystals of MP-2018.6.1.",
             _BSD, f"{MEGNET_PAPER}; {MATGL_PAPER}", _MATGL_HOME,
             _matgl("MEGNet-MP-2018.6.1-Eform",
-                   (1_391, "d858219134667d55e3c183435775ba248231a67311573373ed7298191f05d0a4"),
+                   (1_391, "d858219134667d55e3c183435475ba248231a67311573373ed7298191f05d0a4"),
                    (796_373, "35381368b17a2783f9ee09af5556cf1d84b74bf786b82d3fadd4acb38c51d040")),
         ),
         "property", "megnet", "materials.weights.matgl:convert_megnet", _property("e_form", "eV/atom", 4.0, 0.028),
@@ -146,7 +152,8 @@ _MODELS = (
         Dataset(
             "megnet-mp-2019.4.1-bandgap", "MEGNet-MP-2019.4.1-BandGap-mfi",
             "Band gap at the level of PBE, by a model trained on four levels of theory.",
-            _BSD, f"Chen et al., Nat. Comput. Sci. 1, 46 (2021), doi:10.1038/s43588-020-00002-x; {MATGL_PAPER}", _MATGL_HOME,
+            _BSD, f"Chen et al., Nat. Comput. Sci. 1, 46 (2021), doi:10.1038/s43588-020-00002-x; {MATGL_PAPER}",
+            _MATGL_HOME,
             _matgl("MEGNet-MP-2019.4.1-BandGap-mfi",
                    (1_388, "9f8f4b8709e97c6ce25353f6b6c322ce3b5e031c71115cf6b94d5cd794f39bc2"),
                    (800_529, "2927ab9646ec3e099a3e42b1358a3c477db7356e2413bfa540fe0106cde628f9")),

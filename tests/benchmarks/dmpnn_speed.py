@@ -1,6 +1,6 @@
 """Training epochs of our D-MPNN and of chemprop's: same network, molecules, batches and threads, one process.
 
-    python -m tests.benchmarks.dmpnn_speed molecules=<csv or csv.gz with a SMILES column> [rounds=3] [batch=64] [threads=1]
+    python -m tests.benchmarks.dmpnn_speed molecules=<csv with a SMILES column> [threads=1] [rounds=3] [batch=64]
 
 Run where chemprop is installed beside this package. Both have the default network of chemprop (318,000 parameters) and
 begin with featurised molecules in memory: chemprop's data set with its cache on and its own loader, without Lightning,

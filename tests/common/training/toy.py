@@ -1,7 +1,7 @@
 """A small study for tests of the core: regression of noise by an MLP, with what makes resuming hard switched on or off.
 
-Run it in another process with `python -m tests.common.training.toy '<json of run() arguments>'`, under torchrun likewise,
-or in the processes of `start`.
+`fit` runs it in this process, `start` in new ones; `python -m tests.common.training.toy '<json of run() arguments>'`
+anywhere, also under torchrun.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ class ToyTask(Task):
         return [f"{split}-{i}" for i in ids]
 
 
-def toy_config(optimizer: dict[str, Any] | None = None, schedule: dict[str, Any] | None = None, resume: str | None = None,
-               run_dir: str | None = None, seed: int = 0, **trainer: Any) -> RunConfig:
+def toy_config(optimizer: dict[str, Any] | None = None, schedule: dict[str, Any] | None = None,
+               resume: str | None = None, run_dir: str | None = None, seed: int = 0, **trainer: Any) -> RunConfig:
     """12 steps an epoch, 3 epochs; a checkpoint every 5 steps. The learning rate may exceed what a user is allowed."""
-    defaults = {"epochs": 3, "batch_size": 8, "log_every": 4, "checkpoint_every_steps": 5, "threads": 1, "device": "cpu"}
+    defaults = {"epochs": 3, "batch_size": 8, "log_every": 4, "checkpoint_every_steps": 5, "device": "cpu"}
     numbers = {"learning_rate": 1e-2, "clip_norm": 1.0, **(optimizer or {})}
     config = RunConfig(experiment="toy", resume=resume, run_dir=run_dir, seed=seed,
                        optimizer=OptimizerConfig(**{**numbers, "learning_rate": 1.0}),
@@ -133,7 +133,8 @@ def _rank(environment: dict[str, str], arguments: dict[str, Any]) -> None:
     run(**arguments)
 
 
-_processes = multiprocessing.get_context("forkserver")  # torch is imported once, and each process starts in milliseconds
+_processes = multiprocessing.get_context("forkserver")  # torch is imported once: a process starts in milliseconds
+PRELOAD = [__name__, "torch._dynamo", "torch.distributed.checkpoint", "torch.distributed.fsdp"]
 
 
 def start(folder: Path, ranks: int = 1, **arguments: Any) -> list[BaseProcess]:
@@ -141,7 +142,7 @@ def start(folder: Path, ranks: int = 1, **arguments: Any) -> list[BaseProcess]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    _processes.set_forkserver_preload([__name__, "torch._dynamo", "torch.distributed.checkpoint", "torch.distributed.fsdp"])
+    _processes.set_forkserver_preload(PRELOAD)
     started = []
     for rank in range(ranks):
         environment = {"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1",

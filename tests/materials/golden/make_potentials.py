@@ -76,7 +76,12 @@ def matgl_reference(folder: str) -> tuple[str, Callable[[Atoms], dict[str, Any]]
 def main(source: str, target: str) -> None:
     version, evaluate = chgnet_reference() if source == "chgnet" else matgl_reference(source)
     cases = [
-        {"numbers": atoms.numbers.tolist(), "cell": atoms.cell.tolist(), "positions": atoms.positions.tolist(), **evaluate(atoms)}
+        {
+            "numbers": atoms.numbers.tolist(),
+            "cell": atoms.cell.tolist(),
+            "positions": atoms.positions.tolist(),
+            **evaluate(atoms),
+        }
         for atoms in structures()
     ]
     content = {"made_with": version, "script": "tests/materials/golden/make_potentials.py", "cases": cases}
