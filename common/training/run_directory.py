@@ -22,7 +22,7 @@ from common.results.environment import describe_environment
 
 OUTPUTS = Path("outputs")
 
-MAY_CHANGE = ("resume", "check", "run_dir", "offline", "trainer.epochs", "trainer.device", "trainer.threads",
+MAY_CHANGE = ("resume", "save_as", "check", "run_dir", "offline", "trainer.epochs", "trainer.device", "trainer.threads",
               "trainer.loggers", "trainer.log_every", "trainer.keep_checkpoints", "trainer.checkpoint_every_steps",
               "trainer.early_stopping", "trainer.profile_steps", "trainer.parallel", "trainer.budget",
               "trainer.non_finite", "trainer.max_skipped")

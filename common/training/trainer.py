@@ -8,7 +8,7 @@ import resource
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -157,7 +157,7 @@ class Trainer:
         pieces = self._pieces(shares, sizes, math.ceil(len(scored) / c.batch_size))
         scores = Accumulator(self.device)
         self.model.eval()
-        with self.average.swapped() if self.average else nullcontext():
+        with self._averaged():
             share_buffers(world, self.task.model)
             for batch, weight in zip(self._batches(split, pieces), scored.split([len(p) for p in pieces]), strict=True):
                 with autocast(self.device, c.precision):
@@ -196,6 +196,8 @@ class Trainer:
         bad = self._take_step(step, loss)
         for buffer, before in zip(self.task.model.buffers(), buffers, strict=False):
             buffer.copy_(torch.where(bad > 0, before, buffer))  # running statistics, which no optimiser guards
+        if self.average:
+            self.average.update(step)
         return loss
 
     def _take_step(self, step: int, loss: Tensor) -> Tensor:
@@ -220,8 +222,6 @@ class Trainer:
         else:
             self.optimizer.step()
         self.scaler.update()
-        if self.average:
-            self.average.update(step)
         return bad
 
     def _steps(self, steps: range) -> Iterator[list[Batch]]:
@@ -259,7 +259,13 @@ class Trainer:
         self.progress.loss_scale = self.scaler.state_dict()
         self.progress.skipped = self.guard.read()
         share_buffers(self.world, self.task.model)
+        with self._averaged():
+            share_buffers(self.world, self.task.model)
         self.checkpoints.save(self.progress.step, self.progress.to_json())
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """Inside this context the model holds the averaged weights, where the run averages."""
+        return self.average.swapped() if self.average else nullcontext()
 
     def _judge(self, scores: dict[str, float]) -> None:
         """Keep the weights when the monitored score is the best so far."""
@@ -269,7 +275,7 @@ class Trainer:
         self.schedule.observe(score)
         if score < state.best:
             state.best, state.best_step, state.evaluations_without_progress = score, state.step, 0
-            with self.average.swapped() if self.average else nullcontext():
+            with self._averaged():
                 finite = {name: value for name, value in scores.items() if math.isfinite(value)}
                 self.checkpoints.save_best({"step": state.step, "scores": finite})
         else:

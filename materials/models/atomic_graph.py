@@ -122,8 +122,9 @@ def differentiate(model: nn.Module, graph: AtomicGraph, create_graph: bool = Fal
     virial = sum_rows(vectors[:, :, None] * gradient[:, None, :], graph.structure[graph.first], graph.structures)
     # Symmetric in exact arithmetic, because energies do not change under rotation.
     stress = 0.5 * (virial + virial.mT) / graph.volumes[:, None, None]
-    detached = [value if create_graph else value.detach() for value in (energy, pull, stress)]
-    return Conservative(*detached, sites.magmom)
+    if not create_graph:
+        energy, pull, stress = energy.detach(), pull.detach(), stress.detach()
+    return Conservative(energy, pull, stress, sites.magmom)
 
 
 def sum_rows(values: Tensor, index: Tensor, rows: int) -> Tensor:

@@ -70,7 +70,7 @@ class _Edges:
 class ThreeBody(nn.Module):
     """edge_ij += gated(sum_k c_ij c_ik P_l(cos angle_jik) radial(r_ik) * sigmoid(linear(atom_k))), c the cutoff.
 
-    That is the published formula, "partner". Weights trained with matgl before version 0.9 hold another: there the sum
+    That is the published formula, "partner". Weights trained with matgl up to August 2023 hold another: there the sum
     ran over the transposed list of triplets, so that radial(r_ij) and atom_j took the place of the partner's: "edge".
     """
 
@@ -97,7 +97,7 @@ class ThreeBody(nn.Module):
 
 
 class Convolution(nn.Module):
-    """edge += gated(source, target, edge) * filter(basis); then the receiving atom += the sum of the same, reweighed."""
+    """edge += gated(source, target, edge) * filter(basis); then receiver += the sum of the same, reweighed."""
 
     def __init__(self, width: int, basis: int) -> None:
         super().__init__()

@@ -104,7 +104,8 @@ def convert_tensornet(files: Mapping[str, Path], receiver: Literal["target", "so
     """
     settings, _, weights = _read(files, "TensorNet")
     _expect(settings, files, rbf_type="SphericalBessel", use_smooth=True, activation_type="swish",
-            include_state=False, equivariance_invariance_group="O(3)", readout_type="weighted_atom", is_intensive=False, ntargets=1)  # fmt: skip
+            include_state=False, equivariance_invariance_group="O(3)",
+            readout_type="weighted_atom", is_intensive=False, ntargets=1)  # fmt: skip
     config = TensorNetConfig(
         width=settings["units"], layers=settings["nblocks"], radial=settings["max_n"], cutoff_a=settings["cutoff"]
     )

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from common.app.config import OptimizerConfig, ScheduleConfig
-from common.training.ema import AveragedParameters
+from common.training.ema import AveragedModel
 from common.training.optimizer import Schedule, make_optimizer
 
 STEPS = 1000
@@ -105,24 +105,28 @@ def test_only_matrices_decay() -> None:
     assert torch.equal(model[2].bias, frozen)
 
 
-def test_averaged_parameters_follow_their_formula() -> None:
-    model = nn.Linear(3, 2).double()
-    average = AveragedParameters(model, decay=0.9)
-    expected = {name: p.detach().clone() for name, p in model.named_parameters()}
-    for step in range(200):
+def test_averages_follow_their_formula_also_those_of_running_statistics() -> None:
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).double()
+    average = AveragedModel(model, decay=0.9)
+    expected = {name: value.clone() for name, value in model.state_dict().items() if value.is_floating_point()}
+    assert "1.running_mean" in expected
+    for step in range(100):
         with torch.no_grad():
             for p in model.parameters():
                 p.add_(torch.randn_like(p))
+        model(torch.randn(5, 3).double())
         average.update(step)
         decay = min(0.9, (1 + step) / (10 + step))
-        expected = {name: decay * expected[name] + (1 - decay) * p.detach() for name, p in model.named_parameters()}
+        state = model.state_dict()
+        expected = {name: decay * value + (1 - decay) * state[name] for name, value in expected.items()}
+    assert average.average.keys() == expected.keys()
     for name, value in expected.items():
         assert torch.allclose(average.average[name], value, rtol=1e-12)
 
 
 def test_swapped_lends_the_averages_and_gives_the_weights_back_also_after_an_error() -> None:
     model = nn.Linear(3, 2)
-    average = AveragedParameters(model, decay=0.5)
+    average = AveragedModel(model, decay=0.5)
     initial = model.weight.detach().clone()
     with torch.no_grad():
         model.weight.fill_(7.0)
