@@ -1,6 +1,6 @@
 """The published CGCNN checkpoints (txie-93/cgcnn, MIT) as predictors.
 
-    trifold-independent use:  convert_cgcnn("formation-energy-per-atom.pth.tar", "atom_init.json").save_pretrained("cgcnn-eform")
+    convert_cgcnn("formation-energy-per-atom.pth.tar", "atom_init.json").save_pretrained("cgcnn-eform")
 
 A checkpoint is a pickle; it is read by torch's restricted unpickler, which builds tensors, numbers and containers and
 can call nothing.
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy._core.multiarray import scalar as numpy_scalar
 from torch import Tensor
 
 from common.app.errors import CheckpointError
@@ -33,13 +34,13 @@ PROPERTIES = {
 }
 
 # numpy scalars that the classification checkpoint holds beside its tensors: plain data
-SAFE_GLOBALS = [(np._core.multiarray.scalar, "numpy.core.multiarray.scalar"), np.dtype, np.dtypes.Float64DType]
+SAFE_GLOBALS = [(numpy_scalar, "numpy.core.multiarray.scalar"), np.dtype, np.dtypes.Float64DType]
 
 
 def convert_cgcnn(checkpoint: str | Path, atom_init: str | Path, device: str = "cpu") -> PropertyPredictor:
     """Read an official checkpoint `<property>.pth.tar` and the element features `atom_init.json` it was trained with.
 
-    Raises CheckpointError when the file is no CGCNN checkpoint. Its units are those of the paper's targets.
+    Raises CheckpointError when either file is not what it should be. The units are those of the paper's targets.
     """
     path = Path(checkpoint)
     name = path.name.removesuffix(".pth.tar")
@@ -47,22 +48,48 @@ def convert_cgcnn(checkpoint: str | Path, atom_init: str | Path, device: str = "
         raise CheckpointError(f"{path}: expected one of {', '.join(f'{known}.pth.tar' for known in PROPERTIES)}")
     content = _load(path)
     features, elements = _element_features(Path(atom_init))
-    weights, mean, std, arguments = content["state_dict"], content["normalizer"]["mean"], content["normalizer"]["std"], content["args"]
-    classification = arguments["task"] == "classification"
-    config = CGCNNConfig(width=arguments["atom_fea_len"], layers=arguments["n_conv"], readout_width=arguments["h_fea_len"],
-                         outputs=2 if classification else 1)
-    model = CGCNN(config, PropertyScale() if classification else PropertyScale(float(mean), float(std)))
-    state = model.state_dict() | _converted(weights, config, features)
-    model.load_state_dict(state)
+    try:
+        model = _model(content["state_dict"], content["normalizer"], content["args"], features)
+    except (KeyError, TypeError, RuntimeError) as error:  # a name that is missing, or a tensor of another shape
+        raise CheckpointError(f"{path} with {atom_init}: not the layout of a CGCNN checkpoint: {error!r}") from error
+    quality = "validation_auc" if model.config.outputs == 2 else "validation_mae"
     property_name, unit = PROPERTIES[name]
-    return PropertyPredictor(model, {
-        "name": f"cgcnn-{name}", "architecture": "cgcnn", "property": property_name, "unit": unit,
-        "description": "Published CGCNN weights, converted",
-        "graph": {"neighbours": 12, "cutoff_a": config.cutoff_a, "tolerance_a": 1e-3}, "elements": elements,
-        "data": {"name": "Materials Project, 2017"}, "metrics": {"best_validation_error": float(content["best_mae_error"])},
-        "licence": "MIT", "citation": "Xie & Grossman, Phys. Rev. Lett. 120, 145301 (2018), doi:10.1103/PhysRevLett.120.145301",
-        "source": f"https://github.com/txie-93/cgcnn/blob/master/pre-trained/{path.name}",
-    }, device)
+    return PropertyPredictor(
+        model,
+        {
+            "name": f"cgcnn-{name}",
+            "architecture": "cgcnn",
+            "property": property_name,
+            "unit": unit,
+            "description": "Published CGCNN weights, converted",
+            "graph": {"neighbours": 12, "cutoff_a": model.config.cutoff_a, "tolerance_a": 1e-3},
+            "elements": elements,
+            "data": {"name": "Materials Project, 2017"},
+            "metrics": {quality: float(content["best_mae_error"])},
+            "licence": "MIT",
+            "citation": "Xie & Grossman, Phys. Rev. Lett. 120, 145301 (2018), doi:10.1103/PhysRevLett.120.145301",
+            "source": f"https://github.com/txie-93/cgcnn/blob/master/pre-trained/{path.name}",
+        },
+        device,
+    )
+
+
+def _model(
+    weights: dict[str, Tensor], normalizer: dict[str, Any], arguments: dict[str, Any], features: Tensor
+) -> CGCNN:
+    if arguments["n_h"] != 1:
+        raise TypeError(f"n_h is {arguments['n_h']}, expected one layer after pooling")
+    classification = arguments["task"] == "classification"
+    config = CGCNNConfig(
+        width=arguments["atom_fea_len"],
+        layers=arguments["n_conv"],
+        readout_width=arguments["h_fea_len"],
+        outputs=2 if classification else 1,
+    )
+    scale = PropertyScale() if classification else PropertyScale(float(normalizer["mean"]), float(normalizer["std"]))
+    model = CGCNN(config, scale)
+    model.load_state_dict(model.scale.state_dict(prefix="scale.") | _converted(weights, config, features))
+    return model
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -73,7 +100,9 @@ def _load(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file") from None
     except Exception as error:  # the unpickler raises whatever a damaged or hostile file makes it raise
-        raise CheckpointError(f"{path} is not a CGCNN checkpoint that can be read without running code: {error}") from error
+        raise CheckpointError(
+            f"{path} is no CGCNN checkpoint that can be read without running code: {error}"
+        ) from error
     if missing:
         raise CheckpointError(f"{path} is not a CGCNN checkpoint: it lacks {', '.join(sorted(missing))}")
     return content
@@ -81,10 +110,15 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _element_features(path: Path) -> tuple[Tensor, list[int]]:
     """Features of each element [Z + 1, 92] (zero where unknown) and the elements that have some."""
-    table = {int(z): values for z, values in json.loads(path.read_text()).items()}
-    features = torch.zeros(Z + 1, len(next(iter(table.values()))))
-    for z, values in table.items():
-        features[z] = torch.tensor(values)
+    try:
+        table = {int(z): values for z, values in json.loads(path.read_text()).items()}
+        features = torch.zeros(Z + 1, len(next(iter(table.values()))))
+        for z, values in table.items():
+            features[z] = torch.tensor(values)
+    except (OSError, ValueError, TypeError, AttributeError, LookupError, StopIteration, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path} is no table of element features like CGCNN's atom_init.json: {error!r}"
+        ) from error
     return features, sorted(table)
 
 
@@ -92,16 +126,20 @@ def _converted(weights: dict[str, Tensor], config: CGCNNConfig, features: Tensor
     """Official names to ours; the concatenated matrix falls into its parts for centre, neighbour and bond."""
     state = {
         "embedding.weight": features @ weights["embedding.weight"].T + weights["embedding.bias"],
-        "hidden.weight": weights["conv_to_fc.weight"], "hidden.bias": weights["conv_to_fc.bias"],
-        "output.weight": weights["fc_out.weight"], "output.bias": weights["fc_out.bias"],
+        "hidden.weight": weights["conv_to_fc.weight"],
+        "hidden.bias": weights["conv_to_fc.bias"],
+        "output.weight": weights["fc_out.weight"],
+        "output.bias": weights["fc_out.bias"],
     }
     width = config.width
     for layer in range(config.layers):
         theirs, ours = f"convs.{layer}", f"convolutions.{layer}"
         full = weights[f"{theirs}.fc_full.weight"]
         state |= {
-            f"{ours}.centre.weight": full[:, :width], f"{ours}.centre.bias": weights[f"{theirs}.fc_full.bias"],
-            f"{ours}.neighbour.weight": full[:, width : 2 * width], f"{ours}.filter.weight": full[:, 2 * width :],
+            f"{ours}.centre.weight": full[:, :width],
+            f"{ours}.centre.bias": weights[f"{theirs}.fc_full.bias"],
+            f"{ours}.neighbour.weight": full[:, width : 2 * width],
+            f"{ours}.filter.weight": full[:, 2 * width :],
         }
         for their_norm, our_norm in (("bn1", "edge_norm"), ("bn2", "node_norm")):
             for part in ("weight", "bias", "running_mean", "running_var"):

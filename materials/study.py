@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from common.results.report import Tile, run_report
+from common.results.report import Section, Tile, data_table, run_report
 from common.training.checkpoint import load_best
 from common.training.distributed import World, from_main, process_group, world_from_environment
 from common.training.precision import select_device, set_up_numerics
@@ -30,7 +30,7 @@ from materials.metrics import mae, r2, rmse
 from materials.models import MODELS
 from materials.predictor import PropertyPredictor
 from materials.report import prediction_sections
-from materials.task import GraphTable, PropertyTask, fit_scale
+from materials.task import GraphTable, PropertyTask, element_fractions, fit_scale
 
 UNITS = {
     "e_form": "eV/atom",
@@ -189,15 +189,9 @@ def _conclude(
     for folder in filter(None, (run.path / "model", config.save_as)):
         predictor.save_pretrained(folder)
     _write_predictions(run, "val", splits["val"], predicted)
-    path = _report(
-        run,
-        f"{config.experiment}: {config.data.target} of {config.data.name}",
-        predictor,
-        splits["val"],
-        predicted,
-        scores,
-        config.data.name,
-    )
+    title = f"{config.experiment}: {config.data.target} of {config.data.name}"
+    baselines = _against_baselines(splits, scores["mae"], predictor.card)
+    path = _report(run, title, predictor, splits["val"], predicted, scores, config.data.name, [baselines])
     headline = f"validation MAE {scores['mae']:.4f} {predictor.card['unit']} (N {len(predicted)})"
     print(f"{headline}  model: {run.path / 'model'}  report: {path}")
 
@@ -210,6 +204,7 @@ def _report(
     predicted: np.ndarray,
     scores: Mapping[str, float],
     data: str,
+    first_sections: Sequence[Section] = (),
 ) -> Path:
     crystals, unit, dataset = split.crystals, predictor.card["unit"], DATASETS[data]
     tiles = [
@@ -233,7 +228,19 @@ def _report(
         "Licence": dataset.licence,
         "Citation": dataset.citation,
     }
-    return run_report(run.path, title, tiles=tiles, data=facts, domain_sections=sections)
+    return run_report(run.path, title, tiles=tiles, data=facts, domain_sections=[*first_sections, *sections])
+
+
+def _against_baselines(splits: Mapping[str, Split], mae_of_model: float, card: Mapping[str, Any]) -> Section:
+    """Our validation error beside what needs no network: the training median, and a linear fit to the composition."""
+    tables = {name: split.table(torch.device("cpu")) for name, split in splits.items()}
+    errors = {card["name"]: mae_of_model}
+    for name, kind in (("linear in the element fractions", "composition"), ("median of the training targets", "none")):
+        fitted = fit_scale(tables["train"], kind)
+        explained = element_fractions(tables["val"].graphs) @ fitted.element_offset
+        errors[name] = float(mae(splits["val"].target, explained))
+    rows = [(name, len(splits["val"].target), error) for name, error in errors.items()]
+    return Section("Against baselines", data_table(("Model", "Crystals", f"MAE ({card['unit']})"), rows))
 
 
 def _write_predictions(run: RunDirectory, name: str, split: Split, predicted: np.ndarray) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -57,7 +56,8 @@ class GatedConvolution(nn.Module):
     def _normalised_parts(self, node: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """With fixed statistics the norm is linear: it moves from the edges into the three matrices."""
         scale, shift = self.edge_norm.affine()
-        centre, neighbour, radial = (part.weight * scale[:, None] for part in (self.centre, self.neighbour, self.filter))
+        linear = self.centre, self.neighbour, self.filter
+        centre, neighbour, radial = (part.weight * scale[:, None] for part in linear)
         return F.linear(node, centre, self.centre.bias * scale + shift), F.linear(node, neighbour), radial.T
 
 

@@ -38,8 +38,14 @@ class CrystalGraphBatch:
         """From packed rows `numbers`, `neighbours` (counted within each crystal), `distances`, `multiplicity`."""
         rows = batch.rows
         neighbours = rows["neighbours"].to(torch.int64) + batch.start[batch.owner][:, None]
-        return cls(rows["numbers"].to(torch.int64), neighbours, rows["distances"],
-                   rows["multiplicity"].to(rows["distances"].dtype), batch.owner, len(batch))
+        return cls(
+            rows["numbers"].to(torch.int64),
+            neighbours,
+            rows["distances"],
+            rows["multiplicity"].to(rows["distances"].dtype),
+            batch.owner,
+            len(batch),
+        )
 
     def atom_share(self) -> Tensor:
         """The part of its crystal's atoms that a node stands for [V]; adds up to 1 over a crystal."""

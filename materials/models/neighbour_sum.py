@@ -10,7 +10,6 @@ pass works in the memory of what the forward pass kept (torch refuses a second o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -61,7 +60,7 @@ def normalised_gated_neighbour_sum(
 
 
 def _halves(rows: Tensor) -> Tensor:
-    """[R, 2C] -> [2, R, C], at least in float32: 1 + exp(x) and sums over all edges need more digits than half precision has."""
+    """[R, 2C] -> [2, R, C], at least in float32: 1 + exp(x) and sums over all edges are too much for half precision."""
     return rows.to(torch.promote_types(rows.dtype, torch.float32)).view(len(rows), 2, -1).transpose(0, 1)
 
 
@@ -136,8 +135,9 @@ class _GatedNeighbourSum(torch.autograd.Function):
         result = halves.new_empty(edges.nodes, halves.shape[-1])
         derivative = _at_edges(halves, edges) if ctx.needs_input_grad[0] else None
         for nodes in _blocks(halves, edges):
-            kept = None if derivative is None else derivative[:, nodes]
-            torch.sum(_gate(*(edges(half, nodes) for half in halves), kept), dim=1, out=result[nodes])
+            gate, core = (edges(half, nodes) for half in halves)
+            message = _gate(gate, core, None if derivative is None else derivative[:, nodes])
+            torch.sum(message, dim=1, out=result[nodes])
         ctx.save_for_backward(derivative)
         ctx.edges = edges
         return result
@@ -159,8 +159,9 @@ class _NormalisedGatedNeighbourSum(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, halves: Tensor, weight: Tensor, bias: Tensor, edges: EdgeMap,
-                eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        ctx: Any, halves: Tensor, weight: Tensor, bias: Tensor, edges: EdgeMap, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
         mean = (halves * edges.part_share).sum(dim=1, keepdim=True)
         centred = halves.clone()
         centred[:, edges.nodes : 2 * edges.nodes] -= mean
@@ -175,8 +176,8 @@ class _NormalisedGatedNeighbourSum(torch.autograd.Function):
 
         result, derivative = halves.new_empty(edges.nodes, halves.shape[-1]), _at_edges(halves, edges)
         for nodes, x in zip(blocks, kept, strict=True):
-            z = (torch.addcmul(bias[half], x[half], scale[half]) for half in (0, 1))
-            torch.sum(_gate(*z, derivative[:, nodes]), dim=1, out=result[nodes])
+            gate, core = (torch.addcmul(bias[half], x[half], scale[half]) for half in (0, 1))
+            torch.sum(_gate(gate, core, derivative[:, nodes]), dim=1, out=result[nodes])
         ctx.edges, ctx.blocks = edges, blocks
         ctx.save_for_backward(derivative, weight, inverse, *(half for x in kept for half in x))
         ctx.mark_non_differentiable(mean, variance)

@@ -60,11 +60,15 @@ def convert_m3gnet(
 
 
 def convert_megnet(
-    files: Mapping[str, Path], fidelity: int = 0, receiver: Literal["target", "source"] = "target"
+    files: Mapping[str, Path],
+    fidelity: int = 0,
+    readout_steps: int | None = None,
+    receiver: Literal["target", "source"] = "target",
 ) -> MEGNet:
     """MEGNet from {"model.json": path, "state.pt": path}.
 
     `fidelity`: level of theory that a model of several (BandGap-mfi: 0 PBE, 1 GLLB-SC, 2 HSE, 3 SCAN) shall predict.
+    `readout_steps`: instead of what model.json says; BandGap-mfi was trained with 2, its model.json says 3.
     `receiver`: see convert_m3gnet.
     Raises CheckpointError where the files are no MEGNet.
     """
@@ -76,7 +80,8 @@ def convert_megnet(
         state_width=settings["dim_state_embedding"], blocks=settings["nblocks"],
         hidden=tuple(settings["hidden_layer_sizes_input"]),
         convolution_hidden=tuple(settings["hidden_layer_sizes_conv"]),
-        readout_hidden=tuple(settings["hidden_layer_sizes_output"]), readout_steps=settings["niters_set2set"],
+        readout_hidden=tuple(settings["hidden_layer_sizes_output"]),
+        readout_steps=readout_steps or settings["niters_set2set"],
         cutoff_a=settings["cutoff"], receiver=receiver,
     )  # fmt: skip
     state = {"embedding.weight": by_element(weights["model.embedding.layer_node_embedding.weight"])}

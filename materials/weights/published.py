@@ -159,6 +159,7 @@ _MODELS = (
                    (800_529, "2927ab9646ec3e099a3e42b1358a3c477db7356e2413bfa540fe0106cde628f9")),
         ),
         "property", "megnet", "materials.weights.matgl:convert_megnet", _property("band_gap", "eV", 5.0, 0.314),
+        {"readout_steps": 2},
     ),
 )  # fmt: skip
 

@@ -45,8 +45,9 @@ GOLDEN_CRYSTALS, GOLDEN_ATOMS = 20, 8
 
 def options(**defaults: str) -> dict[str, str]:
     """The command line's `name=value` over the defaults; what has the default '' must be given."""
-    given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
-    values = defaults | given
+    values = dict(defaults)
+    for argument in sys.argv[1:]:
+        name, _, values[name] = argument.partition("=")
     if set(values) != set(defaults) or not all(values.values()):
         raise SystemExit(f"expected {' '.join(f'{name}={value or chr(46) * 3}' for name, value in defaults.items())}")
     return values
@@ -69,7 +70,7 @@ def official_model(checkout: str, width: int = 64, layers: int = 4, readout: int
 
 
 def official_inputs(graphs: CrystalGraphs, atom_init: Path, dtype: torch.dtype = torch.float32) -> OfficialInputs:
-    """Element features, Gaussian-expanded distances, neighbours and the atoms of each crystal, as the authors batch them."""
+    """Element features, expanded distances, neighbours and the atoms of each crystal, as the authors batch them."""
     table = {int(z): values for z, values in json.loads(atom_init.read_text()).items()}
     features = torch.zeros(max(table) + 1, 92, dtype=dtype)
     for z, values in table.items():
@@ -114,8 +115,10 @@ def compare(pair: Pair, crystals: Crystals) -> None:
     full = k_nearest_graphs(crystals)
     merged = collapse(full)
     missing = np.bincount(np.repeat(np.arange(len(full)), full.n_nodes), np.isinf(full.distances).any(axis=1)) > 0
-    print(f"{len(crystals)} crystals, {len(full.numbers)} atoms, {len(merged.numbers)} distinct nodes; "
-          f"{missing.sum()} crystals with an atom of fewer than 12 neighbours")
+    print(
+        f"{len(crystals)} crystals, {len(full.numbers)} atoms, {len(merged.numbers)} distinct nodes; "
+        f"{missing.sum()} crystals with an atom of fewer than 12 neighbours"
+    )
     for dtype in (torch.float32, torch.float64):
         name = str(dtype).removeprefix("torch.")
         theirs = pair.official(full, dtype)
@@ -124,7 +127,8 @@ def compare(pair: Pair, crystals: Crystals) -> None:
             print(f"{name:8} {kind:15} largest difference {difference.max():.2e} eV/atom, mean {difference.mean():.2e}")
     target = crystals.targets["e_form"]
     for who, values in (("authors' code", pair.official(full)), ("ours", pair.converted(merged))):
-        print(f"MAE of {who:14} {np.abs(values - target).mean():.5f} eV/atom, median {np.median(np.abs(values - target)):.5f}")
+        error = np.abs(values - target)
+        print(f"MAE of {who:14} {error.mean():.5f} eV/atom, median {np.median(error):.5f}")
 
 
 def write_golden(path: Path, checkout: str, weights: str) -> None:

@@ -68,8 +68,10 @@ def measure(title: str, runs: dict[str, Callable[[], None]], crystals: int, roun
     times = np.array([[seconds(run) for run in runs.values()] for _ in range(rounds)])
     ratios = np.median(times[:, :1] / times, axis=0)
     for name, clock, ratio in zip(runs, np.median(times[..., 0], axis=0), ratios, strict=True):
-        print(f"{title:10} {name:22}{crystals / clock:8.0f} crystals/s,  {ratio[0]:5.2f} x the authors' code"
-              f"  ({ratio[1]:5.2f} x by processor time)")
+        print(
+            f"{title:10} {name:22}{crystals / clock:8.0f} crystals/s,  {ratio[0]:5.2f} x the authors' code"
+            f"  ({ratio[1]:5.2f} x by processor time)"
+        )
 
 
 def main() -> None:
@@ -87,7 +89,8 @@ def main() -> None:
         "ours, full graphs": (ours, our_forward(ours, full)),
         "ours, distinct nodes": (ours, our_forward(ours, merged)),
     }
-    print(f"{len(crystals)} crystals, {len(full.numbers)} atoms, {len(merged.numbers)} distinct nodes, {torch.get_num_threads()} thread(s)")
+    sizes = f"{len(crystals)} crystals, {len(full.numbers)} atoms, {len(merged.numbers)} distinct nodes"
+    print(f"{sizes}, {torch.get_num_threads()} thread(s)")
     rounds = int(chosen["rounds"])
     measure("inference", {name: inference(*pair) for name, pair in forwards.items()}, len(crystals), rounds)
     measure("training", {name: training(*pair, target) for name, pair in forwards.items()}, len(crystals), rounds)

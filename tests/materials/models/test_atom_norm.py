@@ -10,7 +10,12 @@ C = 5
 def pair():
     torch.manual_seed(0)
     ours, theirs = AtomBatchNorm(C).double(), torch.nn.BatchNorm1d(C).double()
-    state = {"weight": torch.randn(C), "bias": torch.randn(C), "running_mean": torch.randn(C), "running_var": torch.rand(C) + 1}
+    state = {
+        "weight": torch.randn(C),
+        "bias": torch.randn(C),
+        "running_mean": torch.randn(C),
+        "running_var": torch.rand(C) + 1,
+    }
     ours.load_state_dict(state)
     theirs.load_state_dict(theirs.state_dict() | state)
     return ours, theirs
@@ -30,8 +35,10 @@ def test_equals_batch_norm_of_repeated_rows():
         assert torch.allclose(ours.running_var, theirs.running_var)
         inputs = [rows, ours.weight, ours.bias], [rows, theirs.weight, theirs.bias]
         weights = counts.double()[:, None]
-        gradients = (torch.autograd.grad((found.pow(3) * weights).sum(), inputs[0]),
-                     torch.autograd.grad(expected.pow(3).sum(), inputs[1]))
+        gradients = (
+            torch.autograd.grad((found.pow(3) * weights).sum(), inputs[0]),
+            torch.autograd.grad(expected.pow(3).sum(), inputs[1]),
+        )
         assert all(torch.allclose(a, b) for a, b in zip(*gradients, strict=True))
 
 

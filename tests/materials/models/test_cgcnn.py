@@ -26,8 +26,11 @@ def batch_of(graphs, dtype=torch.float64):
 
 
 def graphs_of(neighbours=12):
-    atoms = [bulk("NaCl", "rocksalt", a=5.64, cubic=True), bulk("Cu", cubic=True),
-             by_spacegroup(["Ti", "O"], [(0, 0, 0), (0.3, 0.3, 0)], spacegroup=136, cellpar=[4.6, 4.6, 2.95, 90, 90, 90])]
+    atoms = [
+        bulk("NaCl", "rocksalt", a=5.64, cubic=True),
+        bulk("Cu", cubic=True),
+        by_spacegroup(["Ti", "O"], [(0, 0, 0), (0.3, 0.3, 0)], spacegroup=136, cellpar=[4.6, 4.6, 2.95, 90, 90, 90]),
+    ]
     return k_nearest_graphs(Crystals.from_atoms(atoms, ["NaCl", "Cu", "TiO2"]), neighbours)
 
 
@@ -36,8 +39,8 @@ def random_model(config=CONFIG, dtype=torch.float64):
     model = CGCNN(config, PropertyScale(torch.randn(119), 1.7)).to(dtype)
     for module in model.modules():
         if hasattr(module, "running_var"):
-            for tensor, low in ((module.running_mean, -1), (module.running_var, 0.5), (module.weight, 0.5), (module.bias, -1)):
-                tensor.data.uniform_(low, low + 2)
+            for name, low in {"running_mean": -1, "running_var": 0.5, "weight": 0.5, "bias": -1}.items():
+                getattr(module, name).data.uniform_(low, low + 2)
     return model
 
 
@@ -48,7 +51,8 @@ def naive(model, batch):
     node = [model.embedding.weight[z] for z in batch.numbers]
 
     def norm(module, rows):
-        return F.batch_norm(rows, module.running_mean, module.running_var, module.weight, module.bias, model.training, 0.1, 1e-5)
+        statistics = module.running_mean, module.running_var
+        return F.batch_norm(rows, *statistics, module.weight, module.bias, model.training, 0.1, 1e-5)
 
     for layer in model.convolutions:
         matrix = torch.cat([layer.centre.weight, layer.neighbour.weight, layer.filter.weight], dim=1)
@@ -70,6 +74,7 @@ def naive(model, batch):
 
 
 def assert_same(found, expected, tolerance):
+    found, expected = found.detach(), expected.detach()
     assert torch.allclose(found, expected, rtol=tolerance, atol=tolerance * max(1.0, float(expected.abs().max())))
 
 
@@ -81,8 +86,10 @@ def test_equals_the_published_layer(training, dtype, tolerance):
     batch = batch_of(graphs_of(5), dtype)
     found, expected = ours(batch), naive(theirs, batch)
     assert_same(found, expected, tolerance)
-    gradients = [torch.autograd.grad(value.pow(2).sum(), list(model.parameters()))
-                 for value, model in ((found, ours), (expected, theirs))]
+    gradients = [
+        torch.autograd.grad(value.pow(2).sum(), list(model.parameters()))
+        for value, model in ((found, ours), (expected, theirs))
+    ]
     for one, other in zip(*gradients, strict=True):
         assert_same(one, other, 10 * tolerance)
     for one, other in zip(ours.buffers(), theirs.buffers(), strict=True):

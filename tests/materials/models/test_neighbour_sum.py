@@ -8,7 +8,7 @@ from materials.models import neighbour_sum
 from materials.models.edge_map import EdgeMap, GaussianExpansion
 from materials.models.neighbour_sum import gated_neighbour_sum, normalised_gated_neighbour_sum, silu_neighbour_sum
 
-V, K, C, EPS = 7, 4, 3, 1e-5
+V, K, C, T, EPS = 6, 4, 2, 8, 1e-5
 
 
 @pytest.fixture
@@ -17,13 +17,13 @@ def edges():
     distances = torch.rand(V, K, dtype=torch.float64) * 8
     distances[2, 3] = torch.inf
     multiplicity = torch.randint(1, 5, (V,)).double()
-    return EdgeMap(torch.randint(0, V, (V, K)), GaussianExpansion(distances, 41, 8.0, 0.2), multiplicity)
+    return EdgeMap(torch.randint(0, V, (V, K)), GaussianExpansion(distances, T, 8.0, 0.6), multiplicity)
 
 
 @pytest.fixture
 def parts():
     torch.manual_seed(1)
-    return [torch.randn(rows, 2 * C, dtype=torch.float64, requires_grad=True) for rows in (V, V, 41)]
+    return [torch.randn(rows, 2 * C, dtype=torch.float64, requires_grad=True) for rows in (V, V, T)]
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def affine():
     return [torch.randn(2 * C, dtype=torch.float64, requires_grad=True) for _ in range(2)]
 
 
-@pytest.fixture(params=[1, 1 << 20], ids=["one node a block", "one block"])
+@pytest.fixture(params=[400, 1 << 20], ids=["small blocks", "one block"])
 def blocks(request, monkeypatch):
     monkeypatch.setattr(neighbour_sum, "BLOCK_BYTES", request.param)
 
@@ -75,8 +75,9 @@ def fresh(function):
 def test_values(edges, parts, affine):
     assert torch.allclose(silu_neighbour_sum(*parts, edges), F.silu(at_edges(parts, edges)).sum(1), rtol=1e-12)
     assert torch.allclose(gated_neighbour_sum(*parts, edges), gated(at_edges(parts, edges)), rtol=1e-12)
-    for found, expected in zip(normalised_gated_neighbour_sum(*parts, *affine, edges, EPS),
-                               normalised(parts, *affine, edges), strict=True):
+    for found, expected in zip(
+        normalised_gated_neighbour_sum(*parts, *affine, edges, EPS), normalised(parts, *affine, edges), strict=True
+    ):
         assert torch.allclose(found, expected, rtol=1e-10)
 
 
