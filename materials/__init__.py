@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 import common
@@ -17,14 +18,15 @@ if getattr(common, "TRIFOLD_MARKER", None) != "trifold":
     )
 
 if TYPE_CHECKING:
+    from materials.potential import Potential
     from materials.predictor import PropertyPredictor
 
-__all__ = ["PropertyPredictor"]
+__all__ = ["Potential", "PropertyPredictor"]
+
+_PLACES = {"Potential": "materials.potential", "PropertyPredictor": "materials.predictor"}
 
 
-def __getattr__(name: str) -> Any:
-    if name == "PropertyPredictor":
-        from materials.predictor import PropertyPredictor
-
-        return PropertyPredictor
+def __getattr__(name: str) -> Any:  # torch is imported with the first name that is used
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
     raise AttributeError(f"module 'materials' has no attribute '{name}'")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from pathlib import Path
+from typing import Any, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,16 @@ class PropertyPredictor(Predictor):
 
     domain = "materials"
     architectures = MODELS
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, device: str = "auto", dtype: str = "float32") -> Self:
+        """Load a shipped model, published weights (`trifold data list`), or a folder of `save_pretrained`."""
+        from materials.weights.property_model import CutoffPropertyPredictor
+        from materials.weights.published import PUBLISHED
+
+        if cls is PropertyPredictor and str(name) in PUBLISHED:
+            return cast(Self, CutoffPropertyPredictor.from_pretrained(name, device, dtype))
+        return super().from_pretrained(name, device, dtype)
 
     def predict(self, inputs: Any | Sequence[Any], budget: int | None = None) -> pd.DataFrame:
         """One row an input, in order: id, <property>, <property>_std, unit, error.

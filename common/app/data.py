@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from common.data.datasets import Dataset
 
 ACTIONS = ("list", "fetch", "verify", "licence")
+REGISTRIES = (("data", "datasets", "DATASETS"), ("weights", "published", "WEIGHTS"))
+"""Where a domain keeps them: <domain>/<room>/<module>.py, by this name."""
 
 
 def run(words: list[str], domains: Sequence[str]) -> int:
@@ -38,11 +40,12 @@ def run(words: list[str], domains: Sequence[str]) -> int:
 
 
 def registered(domains: Sequence[str]) -> dict[str, Dataset]:
-    """Every domain's registry, in one."""
+    """What every domain can fetch, in one: its data sets and the published weights it can load."""
     found: dict[str, Dataset] = {}
     for domain in domains:
-        if find_spec(f"{domain}.data") and find_spec(f"{domain}.data.datasets"):
-            found |= import_module(f"{domain}.data.datasets").DATASETS
+        for room, module, table in REGISTRIES:
+            if find_spec(f"{domain}.{room}") and find_spec(f"{domain}.{room}.{module}"):
+                found |= getattr(import_module(f"{domain}.{room}.{module}"), table)
     return found
 
 

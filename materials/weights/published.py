@@ -164,3 +164,6 @@ _MODELS = (
 )  # fmt: skip
 
 PUBLISHED: dict[str, PublishedModel] = {model.weights.name: model for model in _MODELS}
+
+WEIGHTS: dict[str, Dataset] = {name: model.weights for name, model in PUBLISHED.items()}
+"""Their files, for `trifold data`."""
