@@ -105,14 +105,16 @@ def read_arrays(folder: Path, name: str) -> dict[str, np.ndarray]:
     """A safetensors file of a verified folder as numpy arrays."""
     from safetensors.numpy import load_file
 
-    return load_file(folder / name)
+    with _readable(folder / name):
+        return load_file(folder / name)
 
 
 def read_tensors(folder: Path, name: str, device: str = "cpu") -> dict[str, torch.Tensor]:
     """A safetensors file of a verified folder as torch tensors."""
     from safetensors.torch import load_file
 
-    return load_file(folder / name, device=device)
+    with _readable(folder / name):
+        return load_file(folder / name, device=device)
 
 
 def encode(name: str, content: Content) -> bytes:
@@ -130,6 +132,16 @@ def encode(name: str, content: Content) -> bytes:
     from safetensors.torch import save as save_tensors
 
     return save_tensors({key: value.detach().cpu().contiguous() for key, value in content.items()})
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is not a safetensors file ({error}); restore it or write it again") from error
 
 
 def _replace(temporary: Path, folder: Path) -> None:

@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from materials.models.edge_map import EdgeMap
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 21
 """Size of a block's [., W] intermediate on a CPU: smaller ones fit the caches better, but cost more calls."""
 
 LN2 = math.log(2)

@@ -27,9 +27,9 @@ def test_an_error_comes_after_the_items_before_it() -> None:
         yield 2
         raise OSError("disk gone")
 
-    taken: list[int] = []
     with pytest.raises(OSError, match="disk gone") as caught:
-        taken.extend(prefetched(items()))
+        list(prefetched(items()))
+    taken: list[int] = []
     for item in (reader := prefetched(items())):
         taken.append(item)
         if item == 2:
