@@ -3,7 +3,7 @@
     python -m tests.benchmarks.trainer_overhead [steps=2000]
 
 An MLP 16-64-1, batches of 64 by index, the same fused AdamW, clipping and a finite check on both sides; the trainer
-also seeds each step, follows a schedule and writes a line every 50 steps. Blocks of steps of the trainer and of the bare
+also seeds each step, follows a schedule and writes a line every 50 steps. Blocks of steps of the trainer and the bare
 loop take turns in one process; the figures are medians over the blocks, and a ratio is the median of the ratios of
 neighbours, so that other work on the machine hits both alike; of the processor's time even more so. Fabric and
 Lightning get a row where they are installed.

@@ -49,7 +49,7 @@ def test_a_signal_saves_stops_with_its_status_and_resumes_exactly(
     assert last_checkpoint(tmp_path / "run") == last_checkpoint(uninterrupted)
 
 
-def test_two_resumes_in_one_epoch_and_one_at_its_end_keep_the_sample_stream(uninterrupted: Path, tmp_path: Path) -> None:
+def test_resumes_within_an_epoch_and_at_its_end_keep_the_samples(uninterrupted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     for step in (15, 21, 23):  # an epoch has twelve steps
         finish(start(folder, signals={step: signal.SIGTERM}, **STUDY))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -72,7 +74,7 @@ def test_pieces_keep_order_budget_and_number(
     else:
         assert all(len(piece) == 1 or table[piece].sum() <= budget for piece in cut)
     if budget is not None and pieces == 1:  # greedy: no piece could have taken the next sample too
-        assert all(table[piece].sum() + table[after[0]] > budget for piece, after in zip(cut, cut[1:], strict=False))
+        assert all(table[piece].sum() + table[after[0]] > budget for piece, after in pairwise(cut))
 
 
 @given(sizes=sizes_strategy, budget=st.integers(1, 120), extra=st.integers(0, 40))
