@@ -28,3 +28,10 @@ def shared_data(monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip(f"real data are not here: no materials/mp2018_val.npz under TRIFOLD_MIRROR or {SHARED_DATA.name}")
     monkeypatch.setenv("TRIFOLD_MIRROR", str(mirror))
     return mirror
+
+
+@pytest.fixture
+def data_in_place(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The real data, read where they lie (TRIFOLD_DATA)."""
+    monkeypatch.setenv("TRIFOLD_DATA", str(shared_data))
+    return shared_data

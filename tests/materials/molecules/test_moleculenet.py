@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import os
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +73,7 @@ def test_an_unknown_set_is_named() -> None:
         load("delany", "train")
 
 
-@pytest.mark.skipif(not os.environ.get("TRIFOLD_DATA"), reason="needs TRIFOLD_DATA with the packed files")
+@pytest.mark.usefixtures("data_in_place")
 def test_packed_files_have_the_rows_of_their_card() -> None:
     sizes = {"esol": (902, 113), "tox21": (6258, 782), "polymer-tg": (5801, 725), "sider": (1141, 143)}
     for name, counts in sizes.items():

@@ -1,6 +1,5 @@
 """Splits against RDKit, scikit-learn, and the published parts of the data sets."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +66,7 @@ def test_mistakes_are_named() -> None:
         scaffold_split(["C", "C("])
 
 
-@pytest.mark.skipif(not os.environ.get("TRIFOLD_DATA"), reason="needs TRIFOLD_DATA with the packed files")
+@pytest.mark.usefixtures("data_in_place")
 @pytest.mark.parametrize("name", ["esol", "freesolv"])
 def test_packed_train_parts_follow_from_the_rule(name: str) -> None:
     """Test rows are not there: with their share left out the same rule must find the same train rows."""
