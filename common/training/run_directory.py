@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import yaml
 from common.app.config import RunConfig
 from common.app.errors import CheckpointError, ConfigError
 from common.results.environment import describe_environment
+from common.results.history import read_metrics
 
 OUTPUTS = Path("outputs")
 
@@ -42,8 +42,8 @@ class RunDirectory:
         return self.path / "metrics.jsonl"
 
     def history(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; a last line cut short by a crash is left out."""
-        return list(_read_lines(self.metrics)) if self.metrics.exists() else []
+        """The lines of metrics.jsonl by step."""
+        return read_metrics(self.metrics)
 
     def truncate_history(self, step: int) -> None:
         """Forget lines after `step`: a resumed run writes them again."""
@@ -124,11 +124,3 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
-
-
-def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text().splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            return

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from common.app.errors import DataFormatError
-from common.results.report import Section, Tile, data_table, facts, read_metrics, run_report, write_report
+from common.results.history import read_metrics
+from common.results.report import Section, Tile, data_table, facts, run_report, write_report
 from common.results.tables import Column, Protocol, Row, Table
 
 ATTACK = "<script>document.title='owned'</script><img src=https://example.org/x onerror=alert(1)>"
