@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,13 @@ def test_two_processes_have_the_loss_curve_of_one(one_process: list[float], tmp_
     assert not list(tmp_path.glob("run-*"))
 
 
-@pytest.mark.parametrize("pieces", [{"accumulate": 4}, {"budget": 7}, {"activation_checkpointing": True}])
+COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [{"accumulate": 4}, {"budget": 7}, {"activation_checkpointing": True}, pytest.param({"compile": True}, marks=COMPILER)],
+)
 def test_how_a_step_is_computed_does_not_change_it(
     one_process: list[float], tmp_path: Path, pieces: dict[str, Any]
 ) -> None:
