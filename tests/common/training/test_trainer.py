@@ -36,7 +36,12 @@ COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile
 
 @pytest.mark.parametrize(
     "pieces",
-    [{"accumulate": 4}, {"budget": 7}, {"activation_checkpointing": True}, pytest.param({"compile": True}, marks=COMPILER)],
+    [
+        {"accumulate": 4},
+        {"budget": 7},
+        {"activation_checkpointing": True},
+        pytest.param({"compile": True}, marks=COMPILER),
+    ],
 )
 def test_how_a_step_is_computed_does_not_change_it(
     one_process: list[float], tmp_path: Path, pieces: dict[str, Any]
