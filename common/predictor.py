@@ -22,7 +22,9 @@ from common.app.registry import Registry, did_you_mean
 from common.data.artifact import read_json, read_tensors, verify_artifact, write_artifact
 from common.training.precision import keep_freed_memory, select_device
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
+"""What weights and inputs are held in. With bfloat16 only products are computed in it (autocast): distances, angles and
+other inputs keep the digits they need."""
 
 
 class Predictor(ABC):
@@ -40,7 +42,9 @@ class Predictor(ABC):
         keep_freed_memory()
         self.card = dict(card)
         self.device = select_device(device)
-        self.model = model.to(self.device, DTYPES[dtype]).eval().requires_grad_(False)
+        self.dtype = DTYPES[dtype]
+        self.precision = "bf16" if dtype == "bfloat16" else "fp32"
+        self.model = model.to(self.device, self.dtype).eval().requires_grad_(False)
 
     @classmethod
     def from_pretrained(cls, name: str | Path, device: str = "auto", dtype: str = "float32") -> Self:

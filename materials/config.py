@@ -2,66 +2,158 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from common.app.config import Device, RunConfig, Section
 
-DatasetName = Annotated[
-    Literal["mp2018", "ionic-lattice"], Field(description="a data set that `trifold data list` shows")
-]
-BatchSize = Annotated[int, Field(ge=1, description="crystals a step")]
+CrystalSet = Literal["mp2018", "ionic-lattice"]
+MoleculeSet = Literal[
+    "esol", "freesolv", "lipophilicity", "bbbp", "bace", "tox21", "sider", "hiv", "qm8", "cep-pce", "malaria",
+    "polymer-tg",
+]  # fmt: skip
+DatasetName = Annotated[CrystalSet | MoleculeSet, Field(description="a data set that `trifold data list` shows")]
+Budget = Annotated[int | None, Field(ge=1, description="atoms held at once; null: what suits the device")]
 ModelName = Annotated[
     str, Field(min_length=1, description="a model that `trifold models` shows, or a folder written by save_pretrained")
 ]
-Target = Annotated[str, Field(min_length=1, description="property, by its name in the data set")]
+Width = Annotated[int, Field(ge=1, le=4096)]
+Members = Annotated[int, Field(ge=1, le=64, description="networks of an ensemble, trained side by side in one run")]
+Dropout = Annotated[float, Field(ge=0, lt=1, description="share of a layer's output set to zero in training")]
 
 
-class CGCNNConfig(Section):
+class _Model(Section):
+    substance: ClassVar[str]
+    """What it takes: crystal, molecule or composition."""
+
+
+class CGCNNConfig(_Model):
     """CGCNN as published, doi:10.1103/PhysRevLett.120.145301."""
 
+    substance = "crystal"
     name: Literal["cgcnn"]
-    width: int = Field(default=64, ge=1, le=4096, description="features of an atom")
+    width: Width = Field(default=64, description="features of an atom")
     layers: int = Field(default=4, ge=1, le=64, description="graph convolutions")
-    readout_width: int = Field(default=32, ge=1, le=4096, description="features of a crystal")
+    readout_width: Width = Field(default=32, description="features of a crystal")
     basis: int = Field(
         default=41, ge=2, le=1024, description="Gaussians that a distance is expanded in, from 0 to the cutoff"
     )
 
 
-class ResidualCGCNNConfig(Section):
+class ResidualCGCNNConfig(_Model):
     """CGCNN with residual SiLU convolutions, whose matrices act on atoms only."""
 
+    substance = "crystal"
     name: Literal["residual_cgcnn"]
-    width: int = Field(default=96, ge=1, le=4096, description="features of an atom")
-    message_width: int = Field(default=192, ge=1, le=4096, description="features of a message between two atoms")
+    width: Width = Field(default=96, description="features of an atom")
+    message_width: Width = Field(default=192, description="features of a message between two atoms")
     layers: int = Field(default=4, ge=1, le=64, description="graph convolutions")
-    readout_width: int = Field(default=128, ge=1, le=4096, description="features of a crystal")
+    readout_width: Width = Field(default=128, description="features of a crystal")
     basis: int = Field(
         default=41, ge=2, le=1024, description="Gaussians that a distance is expanded in, from 0 to the cutoff"
     )
-    dropout: float = Field(
-        default=0.0, ge=0, lt=1, description="share of a convolution's output set to zero in training"
+    dropout: Dropout = 0.0
+    members: Members = 1
+
+
+class DMPNNConfig(_Model):
+    """Message passing on directed bonds (chemprop's architecture), doi:10.1021/acs.jcim.9b00237."""
+
+    substance = "molecule"
+    name: Literal["dmpnn"]
+    width: Width = Field(default=300, description="features of a bond")
+    depth: int = Field(default=3, ge=1, le=32, description="steps of message passing, counting the first")
+    readout_width: Width = Field(default=300, description="features between a molecule's vector and its properties")
+    aggregation: Literal["mean", "norm"] = Field(
+        default="norm", description="a molecule's vector: mean over its atoms, or their sum over 100"
     )
+    dropout: Dropout = 0.0
+    members: Members = 1
 
 
-ModelConfig = Annotated[CGCNNConfig | ResidualCGCNNConfig, Field(discriminator="name")]
+class MolecularGNNConfig(_Model):
+    """A baseline from torch-geometric: attention over neighbours (AttentiveFP), or sums over them (GIN)."""
+
+    substance = "molecule"
+    name: Literal["attentive_fp", "gin"]
+    width: Width = Field(default=200, description="features of an atom")
+    layers: int = Field(default=3, ge=1, le=64, description="graph convolutions")
+    readout_width: Width = Field(default=200, description="features between a molecule's vector and its properties")
+    dropout: Dropout = 0.0
 
 
-class DataConfig(Section):
-    """Which crystals are learned from, and how they become graphs."""
+AnyModel = CGCNNConfig | ResidualCGCNNConfig | DMPNNConfig | MolecularGNNConfig
+ModelConfig = Annotated[AnyModel, Field(discriminator="name")]
 
-    name: DatasetName
-    target: Target
-    neighbours: int = Field(default=12, ge=1, le=64, description="nearest neighbours of an atom")
-    cutoff_a: float = Field(default=8.0, ge=0.5, le=20, description="largest distance of a neighbour, angstrom")
+
+class _Data(Section):
+    """What is learned from, and which of its numbers."""
+
+    substance: ClassVar[str]
+    own: ClassVar[bool] = False
+    target: str | tuple[str, ...] = Field(
+        min_length=1, description="property, by its name in the data set; several as [a,b]; all: every one"
+    )
     train_limit: int | None = Field(
-        default=None, ge=1, description="crystals of the training split that are used; null: all"
+        default=None, ge=1, description="samples of the training split that are used; null: all"
     )
     val_limit: int | None = Field(
-        default=None, ge=1, description="crystals of the validation split that are used; null: all"
+        default=None, ge=1, description="samples of the validation split that are used; null: all"
     )
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return (self.target,) if isinstance(self.target, str) else self.target
+
+
+class CrystalData(_Data):
+    """Crystals, and how they become graphs."""
+
+    substance = "crystal"
+    name: CrystalSet
+    neighbours: int = Field(default=12, ge=1, le=64, description="nearest neighbours of an atom")
+    cutoff_a: float = Field(default=8.0, ge=0.5, le=20, description="largest distance of a neighbour, angstrom")
+
+
+class MoleculeData(_Data):
+    """Molecules, and what a model is told beside their graphs."""
+
+    substance = "molecule"
+    name: MoleculeSet
+    descriptors: bool = Field(default=False, description="give the model RDKit's descriptors of a molecule")
+
+
+class _Own(Section):
+    own: ClassVar[bool] = True
+    path: str = Field(min_length=1, description="your table; see `trifold materials train --help`")
+    outcome: Literal["regression", "classification"] = Field(
+        default="regression", description="numbers, or classes 0 and 1"
+    )
+    unit: str = Field(default="", description="of the target, for tables and reports")
+    split_seed: int = Field(default=0, ge=0, description="of a random split, where the table has no column `split`")
+
+
+class OwnCrystals(_Own, CrystalData):
+    """Your structures: a CSV with a column `file`, or a folder in CGCNN's layout."""
+
+    name: Literal["crystal-files"]  # pyright: ignore[reportIncompatibleVariableOverride]
+    split: Literal["random"] = Field(
+        default="random", description="how parts are drawn where the table has no column `split`"
+    )
+
+
+class OwnMolecules(_Own, MoleculeData):
+    """Your molecules: a CSV with a column `smiles`."""
+
+    name: Literal["molecule-table"]  # pyright: ignore[reportIncompatibleVariableOverride]
+    split: Literal["random", "scaffold"] = Field(
+        default="scaffold", description="how parts are drawn where the table has no column `split`"
+    )
+
+
+OwnData = OwnCrystals | OwnMolecules
+DataConfig = CrystalData | MoleculeData | OwnData
 
 
 class TrainConfig(RunConfig):
@@ -69,13 +161,16 @@ class TrainConfig(RunConfig):
 
     domain: Literal["materials"] = "materials"
     model: ModelConfig
-    data: DataConfig
+    data: DataConfig = Field(discriminator="name")
     loss: Literal["l1", "mse", "huber"] = Field(
         default="l1", description="of residuals in units of their mean absolute value"
     )
     baseline: Literal["none", "composition"] = Field(
         default="composition",
-        description="what the network corrects: the median, or a linear function of the element fractions",
+        description="what a crystal network corrects: the median, or a linear function of the element fractions",
+    )
+    start_from: ModelName | None = Field(
+        default=None, description="a trained model whose weights are the start, where they fit; null: random ones"
     )
     save_as: str | None = Field(
         default=None,
@@ -83,18 +178,29 @@ class TrainConfig(RunConfig):
         description="folder that the trained predictor is also saved to, ready for model=<folder>",
     )
 
+    @model_validator(mode="after")
+    def _same_substance(self) -> TrainConfig:
+        if self.model.substance != self.data.substance:
+            fitting = [name for kind in get_args(AnyModel) if kind.substance == self.data.substance for name in
+                       get_args(kind.model_fields["name"].annotation)]  # fmt: skip
+            raise ValueError(
+                f"model={self.model.name} takes a {self.model.substance}, data={self.data.name} holds a "
+                f"{self.data.substance} a row; choose one of model={', '.join(fitting)}"
+            )
+        return self
+
 
 class EvaluateConfig(Section):
     """`trifold materials evaluate`."""
 
     model: ModelName
-    data: DatasetName
-    target: Target | None = Field(
-        default=None, description="property, by its name in the data set; null: the model's own"
+    data: DatasetName | Literal["crystal-files", "molecule-table"] = Field(
+        description="a data set that `trifold data list` shows, or the kind of your own table"
     )
+    path: str | None = Field(default=None, min_length=1, description="your own table; see `trifold materials train`")
     split: Literal["train", "val", "test"] = Field(default="test", description="official part of the data set")
     device: Device = "auto"
-    batch_size: BatchSize = 256
+    budget: Budget = None
     output: str | None = Field(
         default=None, min_length=1, description="folder of report and predictions; null: a new one under outputs/"
     )

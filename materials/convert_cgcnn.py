@@ -19,7 +19,7 @@ from torch import Tensor
 
 from common.app.errors import CheckpointError
 from materials.models.cgcnn import CGCNN, CGCNNConfig
-from materials.models.crystal_graph import PropertyScale, Z
+from materials.models.crystal_graph import Z
 from materials.predictor import PropertyPredictor
 
 PROPERTIES = {
@@ -52,20 +52,22 @@ def convert_cgcnn(checkpoint: str | Path, atom_init: str | Path, device: str = "
         model = _model(content["state_dict"], content["normalizer"], content["args"], features)
     except (KeyError, TypeError, RuntimeError) as error:  # a name that is missing, or a tensor of another shape
         raise CheckpointError(f"{path} with {atom_init}: not the layout of a CGCNN checkpoint: {error!r}") from error
-    quality = "validation_auc" if model.config.outputs == 2 else "validation_mae"
     property_name, unit = PROPERTIES[name]
+    is_class = unit == "probability"
     return PropertyPredictor(
         model,
         {
             "name": f"cgcnn-{name}",
             "architecture": "cgcnn",
+            "substance": "crystal",
             "property": property_name,
             "unit": unit,
+            "outcome": "classification" if is_class else "regression",
             "description": "Published CGCNN weights, converted",
-            "graph": {"neighbours": 12, "cutoff_a": model.config.cutoff_a, "tolerance_a": 1e-3},
+            "input": {"neighbours": 12, "cutoff_a": model.config.cutoff_a, "collapse_tolerance_a": 1e-3},
             "elements": elements,
             "data": {"name": "Materials Project, 2017"},
-            "metrics": {quality: float(content["best_mae_error"])},
+            "metrics": {"validation_auc" if is_class else "validation_mae": float(content["best_mae_error"])},
             "licence": "MIT",
             "citation": "Xie & Grossman, Phys. Rev. Lett. 120, 145301 (2018), doi:10.1103/PhysRevLett.120.145301",
             "source": f"https://github.com/txie-93/cgcnn/blob/master/pre-trained/{path.name}",
@@ -84,10 +86,10 @@ def _model(
         width=arguments["atom_fea_len"],
         layers=arguments["n_conv"],
         readout_width=arguments["h_fea_len"],
-        outputs=2 if classification else 1,
     )
-    scale = PropertyScale() if classification else PropertyScale(float(normalizer["mean"]), float(normalizer["std"]))
-    model = CGCNN(config, scale)
+    model = CGCNN(config)
+    if not classification:
+        model.scale.set(float(normalizer["mean"]), float(normalizer["std"]))
     model.load_state_dict(model.scale.state_dict(prefix="scale.") | _converted(weights, config, features))
     return model
 
@@ -128,8 +130,7 @@ def _converted(weights: dict[str, Tensor], config: CGCNNConfig, features: Tensor
         "embedding.weight": features @ weights["embedding.weight"].T + weights["embedding.bias"],
         "hidden.weight": weights["conv_to_fc.weight"],
         "hidden.bias": weights["conv_to_fc.bias"],
-        "output.weight": weights["fc_out.weight"],
-        "output.bias": weights["fc_out.bias"],
+        **{f"output.{part}": _one_output(weights[f"fc_out.{part}"]) for part in ("weight", "bias")},
     }
     width = config.width
     for layer in range(config.layers):
@@ -145,3 +146,8 @@ def _converted(weights: dict[str, Tensor], config: CGCNNConfig, features: Tensor
             for part in ("weight", "bias", "running_mean", "running_var"):
                 state[f"{ours}.{our_norm}.{part}"] = weights[f"{theirs}.{their_norm}.{part}"]
     return state
+
+
+def _one_output(weights: Tensor) -> Tensor:
+    """Of two classes' logits their difference, which is the logit of the second; one output stays as it is."""
+    return weights[1:] - weights[:1] if len(weights) == 2 else weights

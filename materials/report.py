@@ -1,174 +1,162 @@
-"""Pictures of property predictions for the report: parity, errors, error by element, worst predictions.
-
-Shapes: N materials; the atoms of all materials lie one after the other, `n_atoms` (N,) of them each.
-"""
+"""Scores of predictions against known values, and what a report shows of them, for any kind of material."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import gcd
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from ase.data import atomic_numbers, chemical_symbols
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
-from numpy.typing import ArrayLike
 
-from common.results.plots import GRID, MUTED, embed, histogram, parity, styled
-from common.results.report import Section, data_table
+from common.results.plots import COLOURS, MUTED, embed, histogram, parity, styled
+from common.results.report import Section, Tile, data_table
+from materials.metrics import mae, r2, rmse, roc_auc
+from materials.periodic_table import element_errors, errors_by_element, milli
+from materials.predictor import Estimate, properties_of
+from materials.samples import Samples
 
-PERIODIC_TABLE = """
-H  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  He
-Li Be .  .  .  .  .  .  .  .  .  .  B  C  N  O  F  Ne
-Na Mg .  .  .  .  .  .  .  .  .  .  Al Si P  S  Cl Ar
-K  Ca Sc Ti V  Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr
-Rb Sr Y  Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I  Xe
-Cs Ba .  Hf Ta W  Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn
-Fr Ra .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
-.  .  La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu .
-.  .  Ac Th Pa U  Np Pu Am Cm Bk Cf .  .  .  .  .  .
-"""
-"""Symbols by group and period; the f block is set apart below."""
+TITLES = {"mae": "MAE", "rmse": "RMSE", "r2": "R²", "roc_auc": "ROC-AUC", "accuracy": "accuracy"}
 
-PLACES = {
-    symbol: (row, column)
-    for row, line in enumerate(PERIODIC_TABLE.strip().splitlines())
-    for column, symbol in enumerate(line.split())
-    if symbol != "."
-}
+PENALTY = 1.0
+"""Of the linear baseline's squared weights."""
 
-HEAT = LinearSegmentedColormap.from_list("heat", ["#d9ecf7", "#8cc3e3", "#3d8fc4", "#1d5f99", "#123a66"])
+DRAWN = 6
+"""Properties that get pictures of their own; the table holds all."""
 
 
-def prediction_sections(
-    ids: Sequence[str],
-    target: ArrayLike,
-    predicted: ArrayLike,
-    atomic_number: ArrayLike,
-    n_atoms: ArrayLike,
-    label: str,
-    unit: str,
-) -> list[Section]:
-    """The materials part of a report on one property; materials with a NaN target are left out."""
-    target, predicted = np.asarray(target, float), np.asarray(predicted, float)
-    error = predicted - target
-    mae, count = element_errors(np.abs(error), atomic_number, n_atoms)
-    scatter = parity(target, predicted, label, unit)
-    pictures = embed(scatter, f"Predicted against true {label}; yellow where materials crowd")
-    pictures += embed(histogram(error, "predicted − true", unit), f"Distribution of the errors of {label}")
-    heat = embed(
-        errors_by_element(mae, count, unit),
-        f"Mean absolute error ({_milli(unit)}) over the materials that contain each element, with their number",
-    )
-    return [
-        Section("Predictions", f'<div class="figures">{pictures}</div>'),
-        Section("Error by element", f'<div class="scroll wide">{heat}</div>'),
-        Section("Largest errors", worst_predictions(ids, target, predicted, atomic_number, n_atoms, unit)),
-    ]
+def score(target: np.ndarray, predicted: np.ndarray, outcome: str) -> dict[str, float]:
+    """Means over the properties: MAE, RMSE and R2, or ROC-AUC and accuracy of classes.
 
-
-def element_errors(error: ArrayLike, atomic_number: ArrayLike, n_atoms: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of `error` (N,) over the materials that contain each element, and their number; both indexed by Z.
-
-    A material counts once for each of its elements, however many atoms it has; NaN errors are left out.
+    target, predicted  [N, T] in the properties' units, or classes and their probabilities
     """
-    error, z, n = np.asarray(error, float), np.asarray(atomic_number, np.int64), np.asarray(n_atoms, np.int64)
-    size = len(chemical_symbols)
-    material, element = np.divmod(np.unique(np.repeat(np.arange(len(n)), n) * size + z), size)
-    known = np.isfinite(error[material])
-    count = np.bincount(element[known], minlength=size)
-    total = np.bincount(element[known], weights=error[material[known]], minlength=size)
-    return np.divide(total, count, out=np.full(size, np.nan), where=count > 0), count
+    if outcome == "regression":
+        each = {"mae": mae(target, predicted), "rmse": rmse(target, predicted), "r2": r2(target, predicted)}
+    else:
+        right = np.where(np.isnan(target), np.nan, (predicted > 0.5) == (target > 0.5))
+        each = {"roc_auc": roc_auc(target, predicted), "accuracy": 1 - mae(np.where(np.isnan(right), np.nan, 1), right)}
+    return {name: float(np.nanmean(values)) for name, values in each.items()}
 
 
-@styled
-def errors_by_element(mae: np.ndarray, count: np.ndarray, unit: str) -> Figure:
-    """Periodic table coloured by MAE (thousandths of `unit`), with the number of materials of each element.
+def tiles(samples: Samples, estimate: Estimate, card: Mapping[str, Any]) -> list[Tile]:
+    """Headline figures."""
+    units = set(properties_of(card).values())
+    unit = units.pop() if len(units) == 1 else ""
+    titles = {
+        "mae": ("Mean absolute error", unit),
+        "rmse": ("Root mean square error", unit),
+        "r2": ("R²", ""),
+        "roc_auc": ("ROC-AUC", ""),
+        "accuracy": ("Accuracy", ""),
+    }
+    scores = score(samples.target, estimate.value, card["outcome"])
+    shown = [Tile(titles[name][0], f"{value:.4f}", titles[name][1]) for name, value in scores.items()]
+    return [*shown, Tile(samples.substance.plural.capitalize(), f"{len(samples):,}")]
 
-    Logarithmic colours between the 5 % and 95 % quantiles, so that one rare element does not hide all others.
-    """
-    milli = 1000 * mae
-    shown = milli[(count > 0) & (milli > 0)]
-    low, high = (float(v) for v in np.quantile(shown, [0.05, 0.95])) if len(shown) else (0.1, 1.0)
-    norm = LogNorm(low, max(high, 1.01 * low), clip=True)
-    figure = Figure(figsize=(11, 5.9), layout="constrained")
-    axes = figure.add_subplot(aspect="equal")
-    axes.set(xlim=(-0.05, 18), ylim=(9.45, -0.05))
-    axes.set_axis_off()
-    for symbol, (row, column) in PLACES.items():
-        z = atomic_numbers[symbol]
-        colour = HEAT(norm(milli[z])) if count[z] else None
-        _tile(axes, column, row + (0.4 if row > 6 else 0), symbol, float(milli[z]), int(count[z]), colour)
-    bar = axes.inset_axes((0.215, 0.885, 0.42, 0.028))
-    bar.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=HEAT, extent=(0, 1, 0, 1))
-    bar.set(yticks=[], title=f"MAE ({_milli(unit)})", xticks=[0, 0.5, 1])
-    bar.set_xticklabels([f"≤ {low:.3g}", f"{(low * high) ** 0.5:.3g}", f"≥ {high:.3g}"])
-    bar.grid(visible=False)
-    bar.spines[:].set_visible(False)
-    bar.tick_params(length=0)
-    return figure
+
+def property_sections(samples: Samples, estimate: Estimate, card: Mapping[str, Any]) -> list[Section]:
+    """The domain's part of a report."""
+    if card["outcome"] == "classification":
+        return _class_sections(samples, estimate, card)
+    sections = [_table(samples, estimate, card)] if len(properties_of(card)) > 1 else []
+    for column, (name, unit) in list(enumerate(properties_of(card).items()))[:DRAWN]:
+        target, predicted = samples.target[:, column], estimate.value[:, column]
+        of = f" of {name}" if len(properties_of(card)) > 1 else ""
+        errors = histogram(predicted - target, "predicted − true", unit)
+        pictures = embed(parity(target, predicted, name, unit), f"Predicted against true {name}; yellow where crowded")
+        pictures += embed(errors, f"Distribution of the errors of {name}")
+        sections += [
+            Section(f"Predictions{of}", f'<div class="figures">{pictures}</div>'),
+            Section(f"Error by element{of}", _by_element(samples, np.abs(predicted - target), unit)),
+            Section(f"Largest errors{of}", _worst(samples, target, predicted, unit)),
+        ]
+    return sections
+
+
+def against_baselines(splits: Mapping[str, Samples], predicted: np.ndarray, card: Mapping[str, Any]) -> list[Section]:
+    """Our validation scores beside what needs no network: the mean, and a linear fit."""
+    train, val = splits["train"], splits["val"]
+    name, features = train.substance.linear_features(train.collection)
+    _, val_features = val.substance.linear_features(val.collection)
+    linear, mean = np.empty_like(val.target), np.empty_like(val.target)
+    for column in range(val.target.shape[1]):
+        known = ~np.isnan(train.target[:, column])
+        values = train.target[known, column]
+        mean[:, column] = np.median(values) if card["outcome"] == "regression" else values.mean()
+        linear[:, column] = val_features @ _ridge(features[known], values)
+    middle = "median" if card["outcome"] == "regression" else "share of class 1"
+    guesses = {card["name"]: predicted, f"linear in {name}": linear, f"{middle} of the training targets": mean}
+    scores = {title: score(val.target, guess, card["outcome"]) for title, guess in guesses.items()}
+    rows = [(title, len(val), *values.values()) for title, values in scores.items()]
+    headers = ("Model", val.substance.plural.capitalize(), *(TITLES[name] for name in scores[card["name"]]))
+    return [Section("Against baselines", data_table(headers, rows))]
+
+
+def _ridge(features: np.ndarray, target: np.ndarray) -> np.ndarray:
+    gram = features.T @ features + PENALTY * np.eye(features.shape[1])
+    return np.linalg.solve(gram, features.T @ target)
+
+
+def _class_sections(samples: Samples, estimate: Estimate, card: Mapping[str, Any]) -> list[Section]:
+    names = list(properties_of(card))
+    curves = roc_curves(samples.target, estimate.value, names)
+    picture = embed(curves, "Share of class 1 that is found against share of class 0 that is mistaken for it")
+    return [_table(samples, estimate, card), Section("ROC curves", f'<div class="figures">{picture}</div>')]
+
+
+def _table(samples: Samples, estimate: Estimate, card: Mapping[str, Any]) -> Section:
+    rows = []
+    for column, (name, unit) in enumerate(properties_of(card).items()):
+        target, predicted = samples.target[:, [column]], estimate.value[:, [column]]
+        scores = score(target, predicted, card["outcome"])
+        rows.append((name, unit, int(np.isfinite(target).sum()), *scores.values()))
+    headers = ("Property", "Unit", "Known", *(TITLES[name] for name in scores))
+    return Section("By property", data_table(headers, rows))
+
+
+def _by_element(samples: Samples, error: np.ndarray, unit: str) -> str:
+    mean, count = element_errors(error, *samples.substance.elements(samples.collection))
+    what = f"the {samples.substance.plural} that contain each element, with their number"
+    heat = embed(errors_by_element(mean, count, unit), f"Mean absolute error ({milli(unit)}) over {what}")
+    return f'<div class="scroll wide">{heat}</div>'
+
+
+def _worst(samples: Samples, target: np.ndarray, predicted: np.ndarray, unit: str) -> str:
+    labels = samples.substance.labels(samples.collection)
+    return worst_predictions(samples.collection.ids.tolist(), labels, target, predicted, unit)
 
 
 def worst_predictions(
     ids: Sequence[str],
+    labels: Sequence[str],
     target: np.ndarray,
     predicted: np.ndarray,
-    atomic_number: ArrayLike,
-    n_atoms: ArrayLike,
     unit: str,
     n: int = 10,
 ) -> str:
-    """HTML table of the `n` largest absolute errors."""
-    z, ends = np.asarray(atomic_number), np.cumsum(np.asarray(n_atoms))
+    """HTML table of the `n` largest absolute errors; `labels` are formulas or SMILES."""
     error = predicted - target
     known = np.flatnonzero(np.isfinite(error))
     worst = known[np.argsort(-np.abs(error[known]), kind="stable")[:n]]
-    formulas = [reduced_formula(z[ends[i - 1] if i else 0 : ends[i]]) for i in worst]
-    rows = [
-        (str(ids[i]), formula, float(target[i]), float(predicted[i]), float(error[i]))
-        for i, formula in zip(worst, formulas, strict=True)
-    ]
+    rows = [(str(ids[i]), labels[i], float(target[i]), float(predicted[i]), float(error[i])) for i in worst]
     headers = ("Material", "Formula", f"True ({unit})", f"Predicted ({unit})", f"Error ({unit})")
     return data_table(headers, rows)
 
 
-def reduced_formula(atomic_number: np.ndarray) -> str:
-    """Chemical formula with the smallest whole numbers, elements by group (the f block as group 3): NaAlSiO3."""
-    elements, counts = np.unique(atomic_number, return_counts=True)
-    divisor = gcd(*counts.tolist())
-    amounts = {chemical_symbols[z]: int(count) // divisor for z, count in zip(elements, counts, strict=True)}
-
-    def group(symbol: str) -> tuple[int, int]:
-        row, column = PLACES.get(symbol, (0, 99))
-        return (2 if row > 6 else column), row
-
-    return "".join(f"{symbol}{amounts[symbol] if amounts[symbol] > 1 else ''}" for symbol in sorted(amounts, key=group))
-
-
-def _tile(
-    axes: Axes, x: float, y: float, symbol: str, value: float, count: int, colour: tuple[float, ...] | None
-) -> None:
-    """One element: its symbol, MAE and number of materials on a coloured tile, or an empty frame without materials."""
-    tile = FancyBboxPatch((x + 0.04, y + 0.04), 0.92, 0.92, boxstyle="round,pad=0,rounding_size=0.1")
-    tile.set(facecolor=colour or "none", edgecolor="none" if colour else GRID, linewidth=0.8)
-    axes.add_patch(tile)
-    if colour is None:
-        axes.text(x + 0.5, y + 0.5, symbol, ha="center", va="center", fontsize=10, color=MUTED)
-        return
-    ink = "#ffffff" if _luminance(colour) < 0.2 else "#10202f"
-    axes.text(x + 0.12, y + 0.29, symbol, va="center", fontsize=10, weight="bold", color=ink)
-    shown = f"{value:#.3g}".rstrip(".") if value < 1000 else f"{value:.0f}"
-    axes.text(x + 0.5, y + 0.61, shown, ha="center", va="center", fontsize=9, color=ink)
-    axes.text(x + 0.5, y + 0.85, f"{count:,}", ha="center", va="center", fontsize=6.5, color=ink)
-
-
-def _luminance(colour: tuple[float, ...]) -> float:
-    """Relative luminance of an sRGB colour (WCAG 2.1)."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def _milli(unit: str) -> str:
-    return f"m{unit}" if unit.startswith("eV") else f"10⁻³ {unit}"
+@styled
+def roc_curves(target: np.ndarray, probability: np.ndarray, names: Sequence[str]) -> Figure:
+    """ROC curve of each property of [N, T] classes; the legend says the area under it."""
+    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    axes = figure.add_subplot(aspect="equal")
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    for column, name in enumerate(names):
+        known = ~np.isnan(target[:, column])
+        order = np.argsort(-probability[known, column], kind="stable")
+        positive = target[known, column][order] > 0.5
+        found = np.concatenate([[0], np.cumsum(positive)]) / max(positive.sum(), 1)
+        mistaken = np.concatenate([[0], np.cumsum(~positive)]) / max((~positive).sum(), 1)
+        area = float(roc_auc(target[:, column], probability[:, column]))
+        colour = COLOURS[column % len(COLOURS)]
+        axes.plot(mistaken, found, linewidth=1.4, color=colour, label=f"{name} {area:.3f}")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="false positive rate", ylabel="true positive rate")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), fontsize=8, title="ROC-AUC")
+    return figure

@@ -26,7 +26,7 @@ def predict(config: PredictConfig) -> int:
     table.parent.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
     predicted, refused = 0, 0
-    frames = predictor.predict_stream(files, config.budget)
+    frames = predictor.predict_stream(((file, file) for file in files), config.budget)
     with table.open("w", newline="") as rows, rejected.open("w", newline="") as reasons:
         writer = csv.writer(reasons)
         writer.writerow(["input", "reason"])

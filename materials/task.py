@@ -1,102 +1,119 @@
-"""Property prediction of crystals as the trainer sees it."""
+"""Property prediction as the trainer sees it: several properties at once, some of them unknown.
+
+Shapes: N samples, B of a batch, M members of an ensemble, T properties.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from common.data.packed import PackedTensors
+from common.results.metrics import Value
 from common.training.task import Forward, Task
 from materials.losses import LOSSES
-from materials.models.crystal_graph import CrystalGraphBatch, PropertyScale, Z
 
 if TYPE_CHECKING:
-    from materials.data.graphs import CrystalGraphs
+    from materials.substances import Packed
+
+Outcome = Literal["regression", "classification"]
 
 
 @dataclass(frozen=True)
-class GraphTable:
-    """The crystals of one split on the device, with one target each."""
+class PropertyTable:
+    """The samples of one split, each with T targets.
+
+    target  [N, T] float32 in the properties' units, or 0/1; NaN where unknown
+    """
 
     ids: np.ndarray
-    graphs: PackedTensors
+    packed: Packed
     target: Tensor
-    """[N] float32 in the property's unit."""
 
-    @classmethod
-    def of(cls, graphs: CrystalGraphs, ids: np.ndarray, target: np.ndarray, device: torch.device) -> GraphTable:
-        return cls(ids, pack(graphs).to(device), torch.as_tensor(target, dtype=torch.float32, device=device))
-
-    def batch(self, ids: np.ndarray) -> tuple[CrystalGraphBatch, Tensor]:
-        index = torch.as_tensor(ids, device=self.target.device)
-        return CrystalGraphBatch.from_rows(self.graphs.gather(index)), self.target[index]
-
-
-def pack(graphs: CrystalGraphs) -> PackedTensors:
-    """Graphs as flat tensors, ready for batches by index."""
-    rows = {
-        name: torch.from_numpy(getattr(graphs, name)) for name in ("numbers", "neighbours", "distances", "multiplicity")
-    }
-    return PackedTensors(rows, torch.from_numpy(graphs.n_nodes))
+    def batch(self, ids: np.ndarray, device: torch.device) -> tuple[object, Tensor]:
+        index = torch.from_numpy(ids)
+        return self.packed.gather(index, device), self.target[index].to(device)
 
 
 class PropertyTask(Task):
-    """Regression of one property; losses are taken in units of `unit`, the spread of what is left to learn."""
+    """Regression in units of each property's spread, or binary classification.
 
-    monitor = "mae"
+    An ensemble's members learn side by side, each from its own loss; metrics are those of their mean. The metric that
+    picks the best weights is the mean absolute error (in the property's unit where there is one property, else in units
+    of the spreads), or the cross entropy of the mean probability.
+    """
 
-    def __init__(self, model: nn.Module, tables: Mapping[str, GraphTable], loss: str, unit: float) -> None:
-        self.model, self.tables = model, tables
+    def __init__(
+        self,
+        model: nn.Module,
+        tables: Mapping[str, PropertyTable],
+        unit: Tensor,
+        outcome: Outcome,
+        loss: str,
+        device: torch.device,
+    ) -> None:
+        self.model, self.tables, self.device, self.outcome = model, tables, device, outcome
         self.blocks = tuple(getattr(model, "convolutions", ()))
+        self.monitor = "mae" if outcome == "regression" else "cross_entropy"
+        self.prefetch = device.type != "cpu"
         self._loss = LOSSES[loss]
-        self._unit = unit
+        self._unit = unit.to(device)
+        self._shown = self._unit if len(unit) == 1 else torch.ones_like(self._unit)
+        train = tables["train"].target
+        self._known = float((~train.isnan()).sum(dim=1).float().mean())
 
     def sizes(self, split: str) -> np.ndarray:
-        """Nodes of each crystal's graph."""
-        return self.tables[split].graphs.counts.cpu().numpy()
+        """Cost of each sample: atoms, or nodes of its graph."""
+        return self.tables[split].packed.sizes.numpy()
 
-    def batch(self, split: str, ids: np.ndarray) -> tuple[CrystalGraphBatch, Tensor]:
-        return self.tables[split].batch(ids)
+    def batch(self, split: str, ids: np.ndarray) -> tuple[object, Tensor]:
+        return self.tables[split].batch(ids, self.device)
 
-    def loss(self, forward: Forward, batch: tuple[CrystalGraphBatch, Tensor]) -> Tensor:
-        graphs, target = batch
-        return self._loss(forward(graphs) / self._unit, target / self._unit)
+    def loss(self, forward: Forward, batch: tuple[object, Tensor]) -> Tensor:
+        """[B]: the sum over known targets, over the number that a training sample has on average.
 
-    def metrics(self, forward: Forward, batch: tuple[CrystalGraphBatch, Tensor]) -> dict[str, Tensor]:
-        """Absolute error in the property's unit."""
-        graphs, target = batch
-        return {"mae": (forward(graphs) - target).abs()}
+        So every known target of the data set counts the same, and the loss of a step does not depend on its pieces.
+        """
+        samples, target = batch
+        output = forward(samples)
+        known = ~target.isnan()[:, None]
+        # A NaN would spoil the gradient even where it is masked afterwards.
+        target = target.nan_to_num()[:, None].expand_as(output)
+        if self.outcome == "regression":
+            value = self._loss(output / self._unit, target / self._unit)
+        else:
+            value = F.binary_cross_entropy_with_logits(output, target, reduction="none")
+        return (value * known).sum(dim=2).mean(dim=1) / self._known
+
+    def metrics(self, forward: Forward, batch: tuple[object, Tensor]) -> dict[str, Value]:
+        """[B] means over the known targets of each sample, with their number."""
+        samples, target = batch
+        known = ~target.isnan()
+        target = target.nan_to_num()
+        predicted = mean_prediction(forward(samples), self.outcome)
+        if self.outcome == "regression":
+            name, value = "mae", (predicted - target).abs() / self._unit * self._shown
+        else:
+            name, value = "cross_entropy", F.binary_cross_entropy(predicted, target, reduction="none")
+        count = known.sum(dim=1)
+        return {name: ((value * known).sum(dim=1) / count, count)}
 
     def names(self, split: str, ids: np.ndarray) -> list[str]:
         return [str(name) for name in self.tables[split].ids[ids]]
 
 
-def fit_scale(table: GraphTable, baseline: str) -> PropertyScale:
-    """What composition alone explains, and the spread of the rest.
-
-    `composition`: ridge regression of the target on element fractions; `none`: the median.
-    """
-    target = table.target.double()
-    if baseline == "none":
-        offset = torch.full((Z + 1,), float(target.median()), dtype=torch.float64)
-        explained = offset[0].expand_as(target)
-    else:
-        fractions = element_fractions(table.graphs).double()
-        gram = fractions.T @ fractions + 0.1 * torch.eye(Z + 1, dtype=torch.float64, device=fractions.device)
-        offset = torch.linalg.solve(gram, fractions.T @ target)
-        explained = fractions @ offset
-    return PropertyScale(offset.float(), float((target - explained).abs().mean()))
+def mean_prediction(output: Tensor, outcome: Outcome) -> Tensor:
+    """[B, M, T] -> [B, T]: an ensemble's value, or its probability of class 1."""
+    return (output if outcome == "regression" else output.sigmoid()).mean(dim=1)
 
 
-def element_fractions(graphs: PackedTensors) -> Tensor:
-    """Share of each element in each crystal, [N, Z + 1]."""
-    owner = torch.repeat_interleave(graphs.counts)
-    fractions = torch.zeros(len(graphs), Z + 1, device=graphs.counts.device)
-    numbers = graphs.rows["numbers"].long()
-    fractions.index_put_((owner, numbers), graphs.rows["multiplicity"].float(), accumulate=True)
-    return fractions / fractions.sum(dim=1, keepdim=True)
+def member_deviation(output: Tensor, outcome: Outcome) -> Tensor:
+    """[B, M, T] -> [B, T]: how far the members disagree; NaN for a single model."""
+    if output.shape[1] == 1:
+        return torch.full_like(output[:, 0], torch.nan)
+    return (output if outcome == "regression" else output.sigmoid()).std(dim=1)

@@ -61,6 +61,9 @@ class TrainerConfig(Section):
     evaluate_every: int = Field(default=1, ge=1, description="epochs between evaluations")
     checkpoint_every_steps: int | None = Field(default=None, ge=1, description="also save inside an epoch")
     keep_checkpoints: int = Field(default=2, ge=2, description="newest ones that stay on the disk, beside the best")
+    select: Literal["best", "last"] = Field(
+        default="best", description="weights that a run ends with: of its best evaluation, or of its last one"
+    )
     early_stopping: int | None = Field(default=None, ge=1, description="evaluations without progress that end the run")
     non_finite: Literal["stop", "skip"] = Field(
         default="stop", description="what a loss or gradient that is not finite does to the run"

@@ -37,6 +37,7 @@ class Keys(Mapping[str, Key]):
         self._definitions: Schema = schema.get("$defs", {})
         self.variants: dict[str, tuple[str, ...]] = {}
         """Of each section with variants, their names."""
+        self._chooser: dict[str, str] = {}
         self._keys = {key.name: key for key in self._walk(schema, tree, "")}
 
     def __getitem__(self, name: str) -> Key:
@@ -68,16 +69,16 @@ class Keys(Mapping[str, Key]):
             if "properties" in node:
                 yield from self._walk(node, value, f"{prefix}{name}.")
             else:
-                allowed = self.variants.get(prefix[:-1]) if "const" in node else None
+                allowed = self.variants.get(prefix[:-1]) if name == self._chooser.get(prefix[:-1]) else None
                 text = f"one of {', '.join(allowed)}" if allowed else self._allowed(node)
                 yield Key(prefix + name, text, node.get("description", ""), name in schema.get("required", ()))
 
     def _resolve(self, node: Schema, value: Any, name: str) -> Schema:
         """Follow references, and choose among the variants of a section."""
         if "discriminator" in node:
-            mapping = node["discriminator"]["mapping"]
+            mapping, self._chooser[name] = node["discriminator"]["mapping"], node["discriminator"]["propertyName"]
             self.variants[name] = tuple(mapping)
-            chosen = value.get(node["discriminator"]["propertyName"]) if isinstance(value, Mapping) else None
+            chosen = value.get(self._chooser[name]) if isinstance(value, Mapping) else None
             node = {"$ref": mapping.get(str(chosen)) or next(iter(mapping.values()))}
         if "$ref" in node:
             return {

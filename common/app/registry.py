@@ -28,16 +28,16 @@ class Registry(Mapping[str, Any]):
 
     def __init__(self, kind: str, entries: Mapping[str, str]) -> None:
         self.kind = kind
-        self._entries = dict(entries)
+        self.paths = dict(entries)
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._entries:
-            raise ConfigError(f"unknown {self.kind} '{name}'. {did_you_mean(name, list(self._entries))}")
-        module, _, attribute = self._entries[name].partition(":")
+        if name not in self.paths:
+            raise ConfigError(f"unknown {self.kind} '{name}'. {did_you_mean(name, list(self.paths))}")
+        module, _, attribute = self.paths[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return iter(self.paths)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.paths)

@@ -13,6 +13,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 
+Value = Tensor | tuple[Tensor, Tensor]
+
+
 class Accumulator:
     """Weighted means of named per-sample values.
 
@@ -26,14 +29,16 @@ class Accumulator:
         self.device = torch.device(device)
         self._totals: dict[str, Tensor] = {}  # name -> float64 (2,): sum of weight * value, sum of weights
 
-    def add(self, values: Mapping[str, Tensor], weight: Tensor | float | None = None) -> None:
+    def add(self, values: Mapping[str, Value], weight: Tensor | float | None = None) -> None:
         """Add values (any shape, one a sample) with weights that broadcast to them (default 1).
 
+        A value may come with weights of its own, which multiply: (means of a sample's known targets, their number).
         A sample of weight zero is left out even when its value is NaN, as for a missing target.
         """
-        for name, value in values.items():
+        for name, entry in values.items():
+            value, own = entry if isinstance(entry, tuple) else (entry, None)
             value = value.detach().to(self.device, torch.float64)
-            weights = _weights_like(value, weight)
+            weights = _weights_like(value, weight) * _weights_like(value, own)
             total = torch.stack([torch.where(weights > 0, value * weights, 0.0).sum(), weights.sum()])
             self._totals[name] = self._totals[name] + total if name in self._totals else total
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from common.results.metrics import Value
+
 Batch = Any
 Forward = Callable[..., Any]
 """The model as the trainer wraps it (autocast, compiled, distributed): a task calls this, never `self.model`."""
@@ -43,8 +45,11 @@ class Task(ABC):
         """Loss of each sample [B]; the trainer takes the mean over the whole step."""
 
     @abstractmethod
-    def metrics(self, forward: Forward, batch: Batch) -> dict[str, Tensor]:
-        """Per-sample metrics [B] by name; the trainer takes exact means over all samples and ranks."""
+    def metrics(self, forward: Forward, batch: Batch) -> dict[str, Value]:
+        """Per-sample metrics [B] by name; the trainer takes exact means over all samples and ranks.
+
+        A pair (values [B], weights [B]) makes the mean a weighted one, as where samples have unknown targets.
+        """
 
     def names(self, split: str, ids: np.ndarray) -> list[str]:
         """What the user calls these samples (for error reports)."""

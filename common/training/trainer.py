@@ -173,9 +173,10 @@ class Trainer:
         sizes, c = self.task.sizes("val"), self.config.trainer
         ids = split_by_budget(np.arange(min(len(sizes), c.batch_size)), sizes, c.budget)[0]
         self.model.eval()
+        scores = Accumulator(self.device)
         with torch.no_grad(), autocast(self.device, c.precision):
-            metrics = self.task.metrics(self.forward, self.task.batch("val", ids))
-        return {"loss": float(loss), **{f"val_{name}": float(value.mean()) for name, value in metrics.items()}}
+            scores.add(self.task.metrics(self.forward, self.task.batch("val", ids)))
+        return {"loss": float(loss), **{f"val_{name}": value for name, value in scores.compute().items()}}
 
     def _step(self, step: int, batches: list[Batch]) -> Tensor:
         """Gradients of all pieces, clipping, the finite check and the optimiser; returns the losses [share]."""
@@ -268,18 +269,20 @@ class Trainer:
         return self.average.swapped() if self.average else nullcontext()
 
     def _judge(self, scores: dict[str, float]) -> None:
-        """Keep the weights when the monitored score is the best so far."""
+        """Keep the weights when the monitored score is the best so far, or always where the last ones are asked for."""
         if self.task.monitor not in scores:
             raise ConfigError(f"the task monitors '{self.task.monitor}' but reports only {sorted(scores)}")
         score, state = scores[self.task.monitor], self.progress
         self.schedule.observe(score)
-        if score < state.best:
-            state.best, state.best_step, state.evaluations_without_progress = score, state.step, 0
+        progressed = score < state.best
+        state.evaluations_without_progress = 0 if progressed else state.evaluations_without_progress + 1
+        if progressed:
+            state.best = score
+        if progressed or self.config.trainer.select == "last":
+            state.best_step = state.step
             with self._averaged():
                 finite = {name: value for name, value in scores.items() if math.isfinite(value)}
                 self.checkpoints.save_best({"step": state.step, "scores": finite})
-        else:
-            state.evaluations_without_progress += 1
 
     def _stop_if_not_finite(self) -> None:
         c = self.config.trainer

@@ -1,9 +1,10 @@
-"""Published tables as data, and how our row beside them is computed."""
+"""Published tables as data, and how our rows beside them are computed."""
 
 from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -13,81 +14,79 @@ from common.results.environment import describe_environment
 from common.results.report import Section, Tile, write_report
 from common.results.tables import Row, Table
 from common.training.run_directory import OUTPUTS
-from materials.config import BenchmarkConfig, DataConfig, TrainConfig
+from materials.config import BenchmarkConfig, TrainConfig
 from materials.predictor import PropertyPredictor
-from materials.report import prediction_sections
-from materials.study import Split, score, train
+from materials.report import TITLES, property_sections, score
+from materials.samples import load_samples
+from materials.study import data_of, train
 
-MODELS = {"mp2018": "mp2018-eform"}
-RECIPES = {"mp2018": "mp2018_eform"}
 TABLES = Path(__file__).parent
 
 
+@dataclass(frozen=True)
+class Measured:
+    """One of our rows: a shipped model scored on a part of a data set."""
+
+    model: str
+    experiment: str
+    """The recipe that the model came from."""
+    data: str
+    split: str
+    column: str
+    metric: str
+    protocol: str
+
+
+OURS: dict[str, tuple[Measured, ...]] = {
+    "mp2018": (Measured("mp2018-eform", "mp2018_eform", "mp2018", "val", "e_form", "mae", "validation_part"),),
+}
+
+
 def run(config: BenchmarkConfig) -> None:
-    """Print the published table with our row, and write it as table.json and report.html."""
-    model = _trained(config) if config.train else MODELS[config.table]
-    predictor = PropertyPredictor.from_pretrained(model, config.device)
-    folder = (
-        Path(config.output)
-        if config.output
-        else OUTPUTS / "materials" / f"benchmark-{config.table}" / time.strftime("%Y-%m-%d_%H-%M-%S")
-    )
+    """Print the published table with our rows, and write it as table.json and report.html."""
+    folder = Path(config.output) if config.output else _new_folder(config.table)
     folder.mkdir(parents=True, exist_ok=True)
-    card, started = predictor.card, time.perf_counter()
-    data = DataConfig(
-        name=card["data"]["name"],
-        target=card["property"],
-        neighbours=card["graph"]["neighbours"],
-        cutoff_a=card["graph"]["cutoff_a"],
-    )
-    split = Split.load(data, "val", None, config.offline)
-    predicted = predictor.predict_graphs(split.graphs)
-    scores = score(split.target, predicted)
-    row = _our_row(predictor, len(predicted), scores["mae"], time.perf_counter() - started)
-    table = Table.load(TABLES / f"{config.table}.yaml").with_rows(row)
+    rows, sections, tiles = [], [], []
+    for measured in OURS[config.table]:
+        model = _trained(measured.experiment, config) if config.train else measured.model
+        predictor = PropertyPredictor.from_pretrained(model, config.device)
+        card, started = predictor.card, time.perf_counter()
+        data = data_of(card, measured.data)
+        samples = load_samples(data, measured.split, card["input"], offline=config.offline)
+        estimate = predictor.estimate(samples.graphs)
+        value = score(samples.target, estimate.value, card["outcome"])[measured.metric]
+        rows.append(_our_row(measured, predictor, len(samples), value, time.perf_counter() - started, config.table))
+        tiles.append(Tile(f"{card['name']} {TITLES[measured.metric]}", f"{value:.4f}", str(card["unit"])))
+        heading = f"{card['name']}: "
+        sections += [Section(heading + one.heading, one.html) for one in property_sections(samples, estimate, card)]
+    table = Table.load(TABLES / f"{config.table}.yaml").with_rows(*rows)
     Console().print(table.to_rich())
     (folder / "table.json").write_text(json.dumps(table.to_json(), indent=1))
-    sections = prediction_sections(
-        split.crystals.ids.tolist(),
-        split.target,
-        predicted,
-        split.crystals.numbers,
-        split.crystals.n_atoms,
-        card["property"],
-        card["unit"],
-    )
-    tiles = [Tile("Our validation MAE", f"{scores['mae']:.4f}", card["unit"]), Tile("Crystals", f"{len(predicted):,}")]
     report = write_report(folder / "report.html", table.title, [Section("Results", table.to_html()), *sections], tiles)
     print(f"table: {folder / 'table.json'}  report: {report}")
 
 
-def _trained(config: BenchmarkConfig) -> Path:
-    """The model of a new run of the table's recipe."""
-    recipe = load_config(
-        "materials",
-        "train",
-        [
-            f"experiment={RECIPES[config.table]}",
-            f"trainer.device={config.device}",
-            f"offline={config.offline}",
-            "resume=auto",
-        ],
-    )
+def _trained(experiment: str, config: BenchmarkConfig) -> Path:
+    """The model of a new run of a recipe."""
+    settings = [f"experiment={experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
+    recipe = load_config("materials", "train", [*settings, "resume=auto"])
     assert isinstance(recipe, TrainConfig)
     run_directory = train(recipe)
     assert run_directory is not None
     return run_directory.path / "model"
 
 
-def _our_row(predictor: PropertyPredictor, count: int, mae: float, seconds: float) -> Row:
+def _our_row(
+    measured: Measured, predictor: PropertyPredictor, count: int, value: float, seconds: float, table: str
+) -> Row:
     card, environment = predictor.card, describe_environment()
     training = card["training"]
     hardware = ", ".join(training["gpus"]) or f"{training['processes']} x {training['cpu']}"
     return Row(
         system=f"Trifold {card['name']}",
-        values={card["property"]: mae},
-        source="trifold materials benchmark table=mp2018",
-        protocol="validation_part",
+        values={measured.column: value},
+        source=f"trifold materials benchmark table={table}",
+        protocol=measured.protocol,
         ours=True,
         details={
             "trained on": f"{card['data']['train']:,}",
@@ -97,3 +96,7 @@ def _our_row(predictor: PropertyPredictor, count: int, mae: float, seconds: floa
             "evaluation": f"{seconds:.1f} s, {environment['cpu']}",
         },
     )
+
+
+def _new_folder(table: str) -> Path:
+    return OUTPUTS / "materials" / f"benchmark-{table}" / time.strftime("%Y-%m-%d_%H-%M-%S")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common.data.datasets import Dataset, File, Source
+from materials.data import moleculenet
 
 GITHUB = "https://raw.githubusercontent.com"
 LEADERBOARD = (
@@ -82,4 +83,7 @@ IONIC_LATTICE = Dataset(
     files=(),
 )
 
-DATASETS: dict[str, Dataset] = {dataset.name: dataset for dataset in (MP2018, IONIC_LATTICE)}
+DATASETS: dict[str, Dataset] = {
+    **{dataset.name: dataset for dataset in (MP2018, IONIC_LATTICE)},
+    **moleculenet.DATASETS,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -21,21 +22,24 @@ def descriptor_names() -> tuple[str, ...]:
     return tuple(name for name, _ in Descriptors.descList if name != "Ipc")
 
 
-def rdkit_descriptors(smiles: Sequence[str]) -> np.ndarray:
-    """[N, D] float32 in the order of `descriptor_names`; 0 where RDKit gives no finite number."""
+def rdkit_descriptors(molecules: Sequence[Any]) -> np.ndarray:
+    """[N, D] float32 in the order of `descriptor_names`, 0 where RDKit gives no finite number.
+
+    molecules: SMILES or RDKit molecules.
+    """
     from rdkit import rdBase
     from rdkit.Chem import Descriptors
 
     functions = dict(Descriptors.descList)
     chosen = [functions[name] for name in descriptor_names()]
     with rdBase.BlockLogs():
-        values = [[function(molecule) for function in chosen] for molecule in map(read_molecule, smiles)]
-    table = np.array(values, np.float64).reshape(len(smiles), len(chosen))
+        values = [[function(molecule) for function in chosen] for molecule in map(read_molecule, molecules)]
+    table = np.array(values, np.float64).reshape(len(molecules), len(chosen))
     usable = np.isfinite(table) & (np.abs(table) < np.finfo(np.float32).max)
     return np.where(usable, table, 0.0).astype(np.float32)
 
 
-def morgan_fingerprints(smiles: Sequence[str]) -> np.ndarray:
+def morgan_fingerprints(smiles: Sequence[str] | np.ndarray) -> np.ndarray:
     """[N, 2048] uint8: how often each environment of radius 2 occurs, folded; Rogers & Hahn, doi:10.1021/ci100050t."""
     from rdkit.Chem import rdFingerprintGenerator
 

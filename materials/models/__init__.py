@@ -7,5 +7,8 @@ MODELS = Registry(
     {
         "cgcnn": "materials.models.cgcnn:CGCNN",
         "residual_cgcnn": "materials.models.residual_cgcnn:ResidualCGCNN",
+        "dmpnn": "materials.models.dmpnn:DMPNN",
+        "attentive_fp": "materials.models.molecular_gnn:AttentiveFP",
+        "gin": "materials.models.molecular_gnn:GIN",
     },
 )

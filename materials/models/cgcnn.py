@@ -28,8 +28,7 @@ class CGCNNConfig:
     basis: int = 41
     basis_width_a: float = 0.2
     cutoff_a: float = 8.0
-    outputs: int = 1
-    """1 for regression; 2 for the probability of the second of two classes."""
+    properties: int = 1
 
 
 class GatedConvolution(nn.Module):
@@ -62,21 +61,21 @@ class GatedConvolution(nn.Module):
 
 
 class CGCNN(nn.Module):
-    """Crystal graphs -> one value a crystal, in the property's unit (or a probability when `outputs` is 2)."""
+    """Crystal graphs -> [B, 1, T] in the properties' units, or logits of classes."""
 
     config_class = CGCNNConfig
 
-    def __init__(self, config: CGCNNConfig, scale: PropertyScale | None = None) -> None:
+    def __init__(self, config: CGCNNConfig) -> None:
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(Z + 1, config.width)
         self.convolutions = nn.ModuleList(GatedConvolution(config) for _ in range(config.layers))
         self.hidden = nn.Linear(config.width, config.readout_width)
-        self.output = nn.Linear(config.readout_width, config.outputs)
-        self.scale = scale or PropertyScale()
+        self.output = nn.Linear(config.readout_width, config.properties)
+        self.scale = PropertyScale(config.properties)
 
     def forward(self, batch: CrystalGraphBatch) -> Tensor:
-        """[B] in the property's unit."""
+        """[B, 1, T]"""
         config = self.config
         radial = GaussianExpansion(batch.distances, config.basis, config.cutoff_a, config.basis_width_a)
         edges = EdgeMap(batch.neighbours, radial, batch.multiplicity)
@@ -84,7 +83,4 @@ class CGCNN(nn.Module):
         for convolution in self.convolutions:
             node = convolution(node, edges)
         crystal = F.softplus(self.hidden(F.softplus(batch.mean(node))))
-        output = self.output(crystal)
-        if self.config.outputs == 2:
-            return output.float().softmax(dim=-1)[:, 1]
-        return self.scale(output.squeeze(-1), batch)
+        return self.scale(self.output(crystal)[:, None], batch)

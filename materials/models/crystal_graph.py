@@ -1,7 +1,8 @@
 """A batch of crystal graphs, and what every network over them needs.
 
 Shapes: B crystals, V nodes (atoms, or one for several equivalent atoms), K neighbours of a node, E = V K edges,
-T rows of a function of distance, W width of an edge's features, Z highest atomic number.
+D rows of a function of distance, W width of an edge's features, Z highest atomic number, M members of an ensemble,
+T properties.
 """
 
 from __future__ import annotations
@@ -59,22 +60,26 @@ class CrystalGraphBatch:
 
 
 class PropertyScale(nn.Module):
-    """From a network's output to physical units: scale * output + mean over atoms of an element's own contribution.
+    """From a network's outputs to physical units: scale * output + mean over atoms of an element's own contribution.
 
-    The element contributions are a linear fit to the training targets (or one constant), so that the network learns
-    only what composition does not explain.
+    The element contributions [Z + 1, T] are a linear fit to the training targets (or one constant), so that the network
+    learns only what composition does not explain. The identity for classes.
     """
 
     element_offset: Tensor
     scale: Tensor
 
-    def __init__(self, element_offset: Tensor | float = 0.0, scale: float = 1.0) -> None:
+    def __init__(self, properties: int = 1) -> None:
         super().__init__()
-        offset = torch.as_tensor(element_offset, dtype=torch.float32).expand(Z + 1).clone()
-        self.register_buffer("element_offset", offset)
-        self.register_buffer("scale", torch.tensor(float(scale)))
+        self.register_buffer("element_offset", torch.zeros(Z + 1, properties))
+        self.register_buffer("scale", torch.ones(properties))
+
+    def set(self, element_offset: Tensor | float, scale: Tensor | float) -> None:
+        """Take over contributions [Z + 1, T] and scales [T], or one constant for all."""
+        self.element_offset.copy_(torch.as_tensor(element_offset))
+        self.scale.copy_(torch.as_tensor(scale))
 
     def forward(self, output: Tensor, batch: CrystalGraphBatch) -> Tensor:
-        """[B] -> [B], at least in float32 whatever the network computes in."""
+        """[B, M, T] -> [B, M, T], at least in float32 whatever the network computes in."""
         output = output.to(torch.promote_types(output.dtype, torch.float32))
-        return output * self.scale + batch.mean(self.element_offset.index_select(0, batch.numbers))
+        return output * self.scale + batch.mean(self.element_offset.index_select(0, batch.numbers))[:, None]

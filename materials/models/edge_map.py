@@ -42,7 +42,7 @@ class GroupedIndex:
 
 
 class RadialMap(Protocol):
-    """A linear map from the T rows of a function of distance to its values at the edges."""
+    """A linear map from the D rows of a function of distance to its values at the edges."""
 
     rows: int
     """T."""
@@ -52,7 +52,7 @@ class RadialMap(Protocol):
     """With what weights [E, R]."""
 
     def transpose(self, gradient: Tensor) -> Tensor:
-        """Gradient of the rows from the gradient of the edges' values, [E, W] -> [T, W]."""
+        """Gradient of the rows from the gradient of the edges' values, [E, W] -> [D, W]."""
         ...
 
 
@@ -106,14 +106,14 @@ class EdgeMap:
 
 
 def table_distances(rows: int, cutoff_a: float) -> Tensor:
-    """The distances at which the rows of a `DistanceTable` are taken [T]: 0 .. cutoff, and inf for no neighbour."""
+    """The distances at which the rows of a `DistanceTable` are taken [D]: 0 .. cutoff, and inf for no neighbour."""
     return torch.cat([torch.linspace(0, cutoff_a, rows - 1), torch.tensor([torch.inf])])
 
 
 class DistanceTable(RadialMap):
     """Linear interpolation of any function of distance tabulated at `table_distances`.
 
-    A filter costs one table of T rows a layer instead of one matrix product an edge.
+    A filter costs one table of D rows a layer instead of one matrix product an edge.
     """
 
     def __init__(self, distances: Tensor, rows: int, cutoff_a: float) -> None:
@@ -173,5 +173,5 @@ class GaussianExpansion(RadialMap):
 
     @cached_property
     def _basis(self) -> Tensor:
-        """The map as a matrix [E, T]."""
+        """The map as a matrix [E, D]."""
         return self.weights.new_zeros(len(self.index), self.rows).scatter_(1, self.index.long(), self.weights)

@@ -177,7 +177,7 @@ class M3GNet(nn.Module):
 
 
 class M3GNetProperty(nn.Module):
-    """The model of an intensive property: AtomicGraph -> [B]."""
+    """The model of an intensive property: AtomicGraph -> [B, 1, 1]."""
 
     config_class = M3GNetConfig
     mean: Tensor
@@ -194,7 +194,7 @@ class M3GNetProperty(nn.Module):
 
     def forward(self, graph: AtomicGraph) -> Tensor:
         pooled = self.pool(self.core(graph), graph.structure, graph.structures)
-        return self.readout(pooled)[:, 0] * self.scale + self.mean
+        return self.readout(pooled)[:, None] * self.scale + self.mean
 
 
 def silu_mlp(*widths: int) -> nn.Sequential:

@@ -91,7 +91,7 @@ class Block(nn.Module):
 
 
 class MEGNet(nn.Module):
-    """AtomicGraph -> property of each crystal [B]."""
+    """AtomicGraph -> property of each crystal [B, 1, 1]."""
 
     config_class = MEGNetConfig
     state: Tensor
@@ -127,7 +127,7 @@ class MEGNet(nn.Module):
             edge, atom, state = block(edge, atom, state, source, target, owner)
         atoms = self.atom_pool(atom, owner, graph.structures)
         edges = self.edge_pool(edge, owner[source], graph.structures)
-        return self.readout(torch.cat([atoms, edges, state], dim=1))[:, 0] * self.scale + self.mean
+        return self.readout(torch.cat([atoms, edges, state], dim=1))[:, None] * self.scale + self.mean
 
     def _gaussians(self, distance: Tensor) -> Tensor:
         config = self.config

@@ -28,12 +28,12 @@ LARGEST = 126.0
 
 
 def silu_neighbour_sum(centre: Tensor, neighbour: Tensor, radial: Tensor, edges: EdgeMap) -> Tensor:
-    """sum_j silu(x_ij): centre [V, W], neighbour [V, W], radial [T, W] -> [V, W]."""
+    """sum_j silu(x_ij): centre [V, W], neighbour [V, W], radial [D, W] -> [V, W]."""
     return _SiluNeighbourSum.apply(edges.joined(centre, neighbour, radial.to(centre.dtype)), edges)  # pyright: ignore
 
 
 def gated_neighbour_sum(centre: Tensor, neighbour: Tensor, radial: Tensor, edges: EdgeMap) -> Tensor:
-    """sum_j sigmoid(x'_ij) softplus(x''_ij) with the halves of x_ij: [V, 2C], [V, 2C], [T, 2C] -> [V, C] float32."""
+    """sum_j sigmoid(x'_ij) softplus(x''_ij) with the halves of x_ij: [V, 2C], [V, 2C], [D, 2C] -> [V, C] float32."""
     halves = edges.joined(*map(_halves, (centre, neighbour, radial)))
     return LN2 * _GatedNeighbourSum.apply(halves * _to_base_two(halves), edges)  # pyright: ignore
 

@@ -74,7 +74,8 @@ def _matgl(folder: str, json: tuple[int, str], state: tuple[int, str]) -> tuple[
 
 def _property(name: str, unit: str, cutoff_a: float, mae: float, elements: list[int] | None = None) -> dict[str, Any]:
     return {
-        "property": name, "unit": unit, "graph": {"cutoff_a": cutoff_a}, "elements": elements or MATGL_ELEMENTS,
+        "substance": "atoms", "property": name, "unit": unit, "outcome": "regression",
+        "input": {"cutoff_a": cutoff_a}, "elements": elements or MATGL_ELEMENTS,
         "metrics": {"documented_mae": mae},
     }  # fmt: skip
 

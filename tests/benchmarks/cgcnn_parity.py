@@ -31,7 +31,7 @@ import torch
 from materials.convert_cgcnn import convert_cgcnn
 from materials.data.crystals import Crystals
 from materials.data.graphs import CrystalGraphs, k_nearest_graphs
-from materials.data.load import load_crystals
+from materials.data.mp2018 import load
 from materials.data.symmetry import collapse
 from materials.predictor import PropertyPredictor
 
@@ -55,7 +55,7 @@ def options(**defaults: str) -> dict[str, str]:
 
 def val_crystals(count: int, seed: int = 0) -> Crystals:
     """Crystals of mp2018_val drawn at random."""
-    crystals = load_crystals("mp2018", "val", "e_form")
+    crystals = load("val")
     return crystals.subset(np.random.default_rng(seed).permutation(len(crystals))[:count])
 
 
@@ -108,7 +108,7 @@ class Pair:
         return output[:, 0].double().numpy() * self.std + self.mean
 
     def converted(self, graphs: CrystalGraphs, dtype: str = "float32") -> np.ndarray:
-        return PropertyPredictor(self.ours.model, self.ours.card, "cpu", dtype).predict_graphs(graphs)
+        return PropertyPredictor(self.ours.model, self.ours.card, "cpu", dtype).estimate(graphs).value[:, 0]
 
 
 def compare(pair: Pair, crystals: Crystals) -> None:

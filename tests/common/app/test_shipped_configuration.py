@@ -14,11 +14,21 @@ import materials.config
 from common.app.composition import Request, Verb, compose_config, load_config
 from common.app.config import OptimizerConfig, ScheduleConfig, Section, TrainerConfig
 from common.app.config_keys import Keys
+from materials.data.catalogue import CATALOGUE
 from materials.data.datasets import DATASETS
 
 SHARED = Path(str(files("common.conf")))
 TRAIN = Path(str(files("materials.conf.train")))
-VARIANTS = {kind.model_fields["name"].annotation: kind for kind in get_args(get_args(materials.config.ModelConfig)[0])}
+VARIANTS = {
+    name: kind for kind in get_args(materials.config.AnyModel) for name in get_args(kind.model_fields["name"].annotation)
+}
+OWN = ["data.path=table.csv", "data.target=y"]
+MODEL_FOR = {"crystal": "residual_cgcnn", "molecule": "dmpnn"}
+DATA = {
+    name: kind
+    for kind in get_args(materials.config.DataConfig)
+    for name in get_args(kind.model_fields["name"].annotation)
+}
 
 
 def options(group: Path) -> list[str]:
@@ -35,8 +45,7 @@ def test_shared_groups_name_every_key(model: type[BaseModel], group: str) -> Non
 
 
 def test_model_groups_name_every_key_with_its_default() -> None:
-    for annotation, kind in VARIANTS.items():
-        (name,) = get_args(annotation)
+    for name, kind in VARIANTS.items():
         text = yaml.safe_load((TRAIN / f"model/{name}.yaml").read_text())
         assert text == kind(name=name).model_dump(), name
 
@@ -64,25 +73,36 @@ def test_every_option_composes() -> None:
     groups |= {group: options(SHARED / group) for group in ("optimizer", "schedule", "trainer")}
     for group, names in groups.items():
         for name in names:
-            config = load_config("materials", "train", [f"{group}={name}"])
+            config = load_config("materials", "train", [f"{group}={name}", *_partner(group, name)])
             assert isinstance(config, materials.config.TrainConfig)
             if group == "experiment":
                 assert config.experiment == name, "an experiment is called like its file"
 
 
+def _partner(group: str, name: str) -> list[str]:
+    """What goes with an option: a model needs data of its kind, and the other way round; own data a path."""
+    if group == "model":
+        data = next(known for known, kind in DATA.items() if kind.substance == VARIANTS[name].substance)
+        return [f"data={data}"]
+    if group == "data":
+        return [f"model={MODEL_FOR[DATA[name].substance]}", *(OWN if DATA[name].own else [])]
+    return []
+
+
 def test_configured_names_are_registered() -> None:
-    (names,) = (get_args(kind) for kind in get_args(materials.config.DatasetName)[:1])
-    assert set(names) == set(DATASETS) == set(options(TRAIN / "data"))
+    shipped = {name for name, kind in DATA.items() if not kind.own}
+    assert shipped == set(CATALOGUE) <= set(DATASETS)
+    assert set(DATA) == set(options(TRAIN / "data"))
+    assert all(CATALOGUE[name].substance == DATA[name].substance for name in shipped)
 
 
 def test_model_keys_are_those_of_the_architectures() -> None:
     from materials.models import MODELS
 
-    for annotation, kind in VARIANTS.items():
-        (name,) = get_args(annotation)
+    for name, kind in VARIANTS.items():
         known = set(MODELS[name].config_class.__dataclass_fields__)
         assert set(kind.model_fields) - {"name"} <= known, name
-    assert {get_args(annotation)[0] for annotation in VARIANTS} == set(MODELS)
+    assert set(VARIANTS) == set(MODELS)
 
 
 def test_every_key_says_what_it_is() -> None:

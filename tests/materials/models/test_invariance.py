@@ -13,14 +13,15 @@ from materials.data.crystals import Crystals
 from materials.data.graphs import k_nearest_graphs
 from materials.data.symmetry import collapse
 from materials.models.cgcnn import CGCNN, CGCNNConfig
-from materials.models.crystal_graph import CrystalGraphBatch, PropertyScale
+from materials.models.crystal_graph import CrystalGraphBatch
 from materials.models.residual_cgcnn import ResidualCGCNN, ResidualCGCNNConfig
-from materials.task import pack
+from materials.substances.crystal import PackedCrystals
 
 MODELS = {
-    "cgcnn": partial(CGCNN, CGCNNConfig(width=16, layers=3)),
+    "cgcnn": partial(CGCNN, CGCNNConfig(width=16, layers=3, properties=2)),
     "residual_cgcnn": partial(
-        ResidualCGCNN, ResidualCGCNNConfig(width=16, message_width=24, layers=3, readout_width=16)
+        ResidualCGCNN,
+        ResidualCGCNNConfig(width=16, message_width=24, layers=3, readout_width=16, members=2, properties=3),
     ),
 }
 
@@ -28,7 +29,8 @@ MODELS = {
 @pytest.fixture(params=MODELS)
 def model(request):
     torch.manual_seed(0)
-    model = MODELS[request.param](PropertyScale(torch.randn(119), 0.7))
+    model = MODELS[request.param]()
+    model.scale.set(torch.randn(119, model.config.properties), 0.7)
     model.train()(batch(structures()))  # running statistics of some crystals
     return model.eval()
 
@@ -46,7 +48,8 @@ def structures() -> list[Atoms]:
 
 def batch(atoms: list[Atoms], merge: bool = False) -> CrystalGraphBatch:
     graphs = k_nearest_graphs(Crystals.from_atoms(atoms, [str(i) for i in range(len(atoms))]))
-    return CrystalGraphBatch.from_rows(pack(collapse(graphs) if merge else graphs).gather(torch.arange(len(atoms))))
+    packed = PackedCrystals.of(collapse(graphs) if merge else graphs)
+    return packed.gather(torch.arange(len(atoms)), torch.device("cpu"))
 
 
 def rotated(atoms: Atoms) -> Atoms:

@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from common.app.errors import ConfigError
+from common.results.metrics import Accumulator
 from materials.baselines import BASELINES, baseline_predictions
 from materials.data.descriptors import morgan_fingerprints
 from materials.data.molecular_graphs import MolecularGraphs
 from materials.models.dmpnn import DMPNN, DMPNNConfig
 from materials.models.molecular_gnn import GIN, AttentiveFP, MolecularGNNConfig
-from materials.molecule_task import Kind, MoleculeTable, MoleculeTask, mean_prediction, member_deviation, predict
+from materials.task import Outcome, PropertyTable, PropertyTask, mean_prediction, member_deviation
 
 CPU = torch.device("cpu")
 SMILES = ["C" * n + tail for n in range(1, 13) for tail in ("O", "N", "C(=O)O", "c1ccccc1")]
@@ -18,16 +19,16 @@ CARBONS = np.array([smiles.lower().count("c") for smiles in SMILES], float)
 HAS_OXYGEN = np.array(["O" in smiles for smiles in SMILES], float)
 
 
-def make_task(model: torch.nn.Module, target: np.ndarray, kind: Kind) -> MoleculeTask:
+def make_task(model: torch.nn.Module, target: np.ndarray, outcome: Outcome) -> PropertyTask:
     values = torch.tensor(target, dtype=torch.float32)
     packed = model.pack(MolecularGraphs.from_smiles(SMILES))
-    if kind == "regression":
+    if outcome == "regression":
         model.head.fit(values, packed.descriptors)
-    tables = {"train": MoleculeTable(np.array(SMILES), packed, values)}
-    return MoleculeTask(model, tables, kind, "mse", CPU)
+    tables = {"train": PropertyTable(np.array(SMILES), packed, values)}
+    return PropertyTask(model, tables, model.head.scale.scale, outcome, "mse", CPU)
 
 
-def everything(task: MoleculeTask) -> tuple:
+def everything(task: PropertyTask) -> tuple:
     return task.batch("train", np.arange(len(SMILES)))
 
 
@@ -38,12 +39,12 @@ def models(properties: int) -> list[torch.nn.Module]:
     return [DMPNN(dmpnn), GIN(gnn), AttentiveFP(gnn)]
 
 
-@pytest.mark.parametrize("kind", ["regression", "classification"])
+@pytest.mark.parametrize("outcome", ["regression", "classification"])
 @pytest.mark.parametrize("index", [0, 1, 2])
-def test_every_model_learns(kind: Kind, index: int) -> None:
-    target = np.stack([CARBONS, -CARBONS], 1) if kind == "regression" else np.stack([HAS_OXYGEN, 1 - HAS_OXYGEN], 1)
+def test_every_model_learns(outcome: Outcome, index: int) -> None:
+    target = np.stack([CARBONS, -CARBONS], 1) if outcome == "regression" else np.stack([HAS_OXYGEN, 1 - HAS_OXYGEN], 1)
     target[::5, 1] = np.nan
-    task = make_task(models(2)[index], target, kind)
+    task = make_task(models(2)[index], target, outcome)
     optimizer, losses = torch.optim.AdamW(task.model.parameters(), lr=5e-3), []
     for _ in range(60):
         optimizer.zero_grad()
@@ -55,17 +56,17 @@ def test_every_model_learns(kind: Kind, index: int) -> None:
     assert task.monitor in task.metrics(task.model, everything(task))
 
 
-@pytest.mark.parametrize("kind", ["regression", "classification"])
-def test_missing_labels_have_no_gradient_and_no_metric(kind: Kind) -> None:
+@pytest.mark.parametrize("outcome", ["regression", "classification"])
+def test_missing_labels_have_no_gradient_and_no_metric(outcome: Outcome) -> None:
     target = np.stack([HAS_OXYGEN, np.full(len(SMILES), np.nan)], 1)
-    task = make_task(models(2)[0], target, kind)
+    task = make_task(models(2)[0], target, outcome)
     loss = task.loss(task.model, everything(task))
     assert loss.isfinite().all()
     loss.sum().backward()
     gradient = task.model.head.output.weight.grad  # [M, C, T]
     assert gradient[..., 0].any() and not gradient[..., 1].any()
-    (metric,) = task.metrics(task.model, everything(task)).values()
-    assert metric.shape == (len(SMILES),) and metric.isfinite().all()
+    ((metric, weight),) = task.metrics(task.model, everything(task)).values()
+    assert metric.shape == (len(SMILES),) and metric.isfinite().all() and weight.eq(1).all()
 
 
 def test_loss_is_the_mean_over_known_targets() -> None:
@@ -78,6 +79,18 @@ def test_loss_is_the_mean_over_known_targets() -> None:
     torch.testing.assert_close(task.loss(task.model, (molecules, values)).mean(), expected)
 
 
+def test_a_metric_counts_every_known_target_once() -> None:
+    target = np.stack([CARBONS, CARBONS], 1)
+    target[:20, 1] = np.nan
+    target[7] = np.nan
+    task = make_task(models(2)[0], target, "regression")
+    molecules, values = everything(task)
+    scores = Accumulator()
+    scores.add(task.metrics(task.model, (molecules, values)), torch.ones(len(SMILES)))
+    error = (mean_prediction(task.model(molecules), "regression") - values).abs() / task.model.head.scale.scale
+    assert scores.compute()["mae"] == pytest.approx(error[~values.isnan()].mean().item(), rel=1e-5)
+
+
 def test_standardisation_takes_known_values_only() -> None:
     model = DMPNN(DMPNNConfig(width=8, properties=2))
     model.head.fit(torch.tensor([[1.0, torch.nan], [3.0, 5.0], [5.0, 5.0]]), torch.zeros(3, 0))
@@ -87,7 +100,8 @@ def test_standardisation_takes_known_values_only() -> None:
 
 def test_an_ensemble_is_the_mean_of_its_members() -> None:
     task = make_task(models(1)[0], CARBONS[:, None], "regression")
-    output = predict(task.model, task.tables["train"].packed, np.arange(10), CPU)
+    molecules, _ = task.batch("train", np.arange(10))
+    output = task.model.eval()(molecules).detach()
     assert output.shape == (10, 2, 1)
     torch.testing.assert_close(mean_prediction(output, "regression"), output.mean(1))
     assert member_deviation(output, "regression").gt(0).all()

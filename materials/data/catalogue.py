@@ -1,0 +1,75 @@
+"""The data sets that properties are learned from: what they hold, in which units, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+from common.app.errors import ConfigError
+from common.app.registry import Registry, did_you_mean
+from materials.data import moleculenet
+
+Outcome = Literal["regression", "classification"]
+
+
+class Property(NamedTuple):
+    """What a number of a data set is."""
+
+    unit: str
+    """Empty for classes and pure numbers."""
+    outcome: Outcome = "regression"
+
+
+@dataclass(frozen=True)
+class LearningSet:
+    """One data set as `data=<name>` uses it."""
+
+    substance: Literal["crystal", "molecule", "composition"]
+    load: Callable[..., Any]
+    """(split, offline=...) -> Crystals, Molecules or Compositions."""
+    properties: Mapping[str, Property]
+
+    def property(self, name: str, target: str) -> Property:
+        """Raises ConfigError for a target the set does not have."""
+        if target not in self.properties:
+            raise ConfigError(f"data set '{name}' has no target '{target}'. {did_you_mean(target, [*self.properties])}")
+        return self.properties[target]
+
+
+_LOADERS = Registry(
+    "data set",
+    {
+        "mp2018": "materials.data.mp2018:load",
+        "ionic-lattice": "materials.data.ionic_lattice:load",
+    },
+)
+
+MP2018_PROPERTIES = {
+    "e_form": Property("eV/atom"),
+    "band_gap": Property("eV"),
+    "e_above_hull": Property("eV/atom"),
+    "total_magnetization": Property("mu_B/cell"),
+    "k_vrh": Property("GPa"),
+    "g_vrh": Property("GPa"),
+    "log10_k_vrh": Property("log10(GPa)"),
+    "log10_g_vrh": Property("log10(GPa)"),
+}
+
+
+def _crystals(name: str, properties: Mapping[str, Property]) -> LearningSet:
+    return LearningSet("crystal", lambda split, offline=False: _LOADERS[name](split, offline=offline), properties)
+
+
+def _molecules(name: str) -> LearningSet:
+    known = moleculenet.SETS[name]
+    properties = {target: Property(known.unit(target), known.kind) for target in known.targets}
+    return LearningSet("molecule", partial(moleculenet.load, name), properties)
+
+
+CATALOGUE: dict[str, LearningSet] = {
+    "mp2018": _crystals("mp2018", MP2018_PROPERTIES),
+    "ionic-lattice": _crystals("ionic-lattice", {"lattice_energy": Property("eV/atom")}),
+    **{name: _molecules(name) for name in moleculenet.SETS},
+}

@@ -1,0 +1,75 @@
+"""One split of a data set, ready for a model of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from common.app.errors import ConfigError
+from materials.config import DataConfig
+from materials.data.catalogue import CATALOGUE, Property
+from materials.data.own_files import load_own
+from materials.substances import SUBSTANCES, Collection, Substance
+from materials.task import PropertyTable
+
+
+@dataclass(frozen=True)
+class Samples:
+    """N materials with their graphs and targets.
+
+    target  [N, T] float64 in the properties' units, NaN where unknown; at least one of a row is known
+    """
+
+    substance: Substance
+    collection: Collection
+    graphs: Any
+    target: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def table(self, model: nn.Module, device: torch.device) -> PropertyTable:
+        """The samples in the form that `model` takes, on `device` where batches can be made there."""
+        packed = self.substance.pack(model, self.graphs)
+        packed = packed.to(device) if hasattr(packed, "to") else packed  # pyright: ignore
+        return PropertyTable(self.collection.ids, packed, torch.as_tensor(self.target, dtype=torch.float32))
+
+
+def load_samples(
+    data: DataConfig, split: str, settings: Mapping[str, Any] | None = None, limit: int | None = None, offline=False
+) -> Samples:
+    """The materials of a split that have a known target.
+
+    `settings`: how graphs are made, as a model's card says; by default as `data` says.
+    Raises ConfigError for an unknown target, or a split that the data set does not have.
+    """
+    substance: Substance = SUBSTANCES[substance_of(data)]()
+    collection = load_own(data, split) if data.own else CATALOGUE[data.name].load(split, offline=offline)
+    target = np.stack([_column(collection, data, name) for name in data.targets], axis=1)
+    known = np.flatnonzero(np.isfinite(target).any(axis=1))[:limit]
+    if not len(known):
+        raise ConfigError(f"no sample of split '{split}' of '{data.name}' has a known {' or '.join(data.targets)}")
+    collection = collection.subset(known)
+    graphs = substance.graphs(collection, substance.settings(data) if settings is None else settings)
+    return Samples(substance, collection, graphs, target[known])
+
+
+def substance_of(data: DataConfig) -> str:
+    return data.substance if data.own else CATALOGUE[data.name].substance
+
+
+def properties_of(data: DataConfig) -> dict[str, Property]:
+    """Unit and outcome of each target of the configuration."""
+    if data.own:
+        return {target: Property(data.unit, data.outcome) for target in data.targets}
+    return {target: CATALOGUE[data.name].property(data.name, target) for target in data.targets}
+
+
+def _column(collection: Collection, data: DataConfig, name: str) -> np.ndarray:
+    properties_of(data)  # names the target where it is unknown
+    return np.asarray(collection.targets[name], np.float64)
