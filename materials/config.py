@@ -91,7 +91,6 @@ class _Data(Section):
     """What is learned from, and which of its numbers."""
 
     substance: ClassVar[str]
-    own: ClassVar[bool] = False
     target: str | tuple[str, ...] = Field(
         min_length=1, description="property, by its name in the data set; several as [a,b]; all: every one"
     )
@@ -124,8 +123,9 @@ class MoleculeData(_Data):
     descriptors: bool = Field(default=False, description="give the model RDKit's descriptors of a molecule")
 
 
-class _Own(Section):
-    own: ClassVar[bool] = True
+class OwnTable(Section):
+    """A user's own materials with their properties."""
+
     path: str = Field(min_length=1, description="your table; see `trifold materials train --help`")
     outcome: Literal["regression", "classification"] = Field(
         default="regression", description="numbers, or classes 0 and 1"
@@ -134,7 +134,7 @@ class _Own(Section):
     split_seed: int = Field(default=0, ge=0, description="of a random split, where the table has no column `split`")
 
 
-class OwnCrystals(_Own, CrystalData):
+class OwnCrystals(OwnTable, CrystalData):
     """Your structures: a CSV with a column `file`, or a folder in CGCNN's layout."""
 
     name: Literal["crystal-files"]  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -143,7 +143,7 @@ class OwnCrystals(_Own, CrystalData):
     )
 
 
-class OwnMolecules(_Own, MoleculeData):
+class OwnMolecules(OwnTable, MoleculeData):
     """Your molecules: a CSV with a column `smiles`."""
 
     name: Literal["molecule-table"]  # pyright: ignore[reportIncompatibleVariableOverride]

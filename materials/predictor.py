@@ -26,6 +26,7 @@ from materials.task import mean_prediction, member_deviation
 CHUNK = 512
 """Inputs that are read and turned into graphs before any is predicted: bounds memory in long lists."""
 
+
 class Estimate(NamedTuple):
     """Of N materials and T properties, float64; `std` is NaN for a single model."""
 

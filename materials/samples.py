@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from common.app.errors import ConfigError
-from materials.config import DataConfig
-from materials.data.catalogue import CATALOGUE, Property
+from materials.config import DataConfig, OwnTable
+from materials.data.catalogue import CATALOGUE, Outcome, Property
 from materials.data.own_files import load_own
 from materials.substances import SUBSTANCES, Collection, Substance
 from materials.task import PropertyTable
@@ -48,8 +48,10 @@ def load_samples(
     `settings`: how graphs are made, as a model's card says; by default as `data` says.
     Raises ConfigError for an unknown target, or a split that the data set does not have.
     """
-    substance: Substance = SUBSTANCES[substance_of(data)]()
-    collection = load_own(data, split) if data.own else CATALOGUE[data.name].load(split, offline=offline)
+    substance: Substance = SUBSTANCES[data.substance]()
+    collection = (
+        load_own(data, split) if isinstance(data, OwnTable) else CATALOGUE[data.name].load(split, offline=offline)
+    )
     target = np.stack([_column(collection, data, name) for name in data.targets], axis=1)
     known = np.flatnonzero(np.isfinite(target).any(axis=1))[:limit]
     if not len(known):
@@ -59,15 +61,20 @@ def load_samples(
     return Samples(substance, collection, graphs, target[known])
 
 
-def substance_of(data: DataConfig) -> str:
-    return data.substance if data.own else CATALOGUE[data.name].substance
-
-
 def properties_of(data: DataConfig) -> dict[str, Property]:
     """Unit and outcome of each target of the configuration."""
-    if data.own:
+    if isinstance(data, OwnTable):
         return {target: Property(data.unit, data.outcome) for target in data.targets}
     return {target: CATALOGUE[data.name].property(data.name, target) for target in data.targets}
+
+
+def outcome_of(data: DataConfig) -> Outcome:
+    """Numbers or classes; ConfigError where the targets are some of each."""
+    properties = properties_of(data)
+    outcome = properties[data.targets[0]].outcome
+    if other := [name for name, one in properties.items() if one.outcome != outcome]:
+        raise ConfigError(f"data.target: {data.targets[0]} is a {outcome} target, {other[0]} is not; train them apart")
+    return outcome
 
 
 def _column(collection: Collection, data: DataConfig, name: str) -> np.ndarray:

@@ -21,12 +21,12 @@ from common.training.distributed import World, from_main, process_group, world_f
 from common.training.precision import select_device, set_up_numerics
 from common.training.run_directory import OUTPUTS, RunDirectory, open_run
 from common.training.trainer import Trainer
-from materials.config import DataConfig, EvaluateConfig, TrainConfig
+from materials.config import DataConfig, EvaluateConfig, OwnTable, TrainConfig
 from materials.data.datasets import DATASETS
 from materials.models import MODELS
 from materials.predictor import Estimate, PropertyPredictor
 from materials.report import TITLES, against_baselines, property_sections, score, tiles
-from materials.samples import Samples, load_samples, properties_of
+from materials.samples import Samples, load_samples, outcome_of, properties_of
 from materials.task import PropertyTask
 
 
@@ -62,8 +62,7 @@ def make_task(config: TrainConfig, splits: Mapping[str, Samples], device: torch.
         start_from(model, config.start_from)
     tables = {name: samples.table(model, device) for name, samples in splits.items()}
     substance.fit(model, tables["train"].packed, tables["train"].target, config.baseline)
-    (outcome,) = {one.outcome for one in properties_of(config.data).values()}
-    return PropertyTask(model, tables, substance.unit(model), outcome, config.loss, device)
+    return PropertyTask(model, tables, substance.unit(model), outcome_of(config.data), config.loss, device)
 
 
 def new_model(config: TrainConfig, samples: Samples) -> nn.Module:
@@ -131,7 +130,7 @@ def predictor_of(
         "substance": config.data.substance,
         "property": names[0] if len(names) == 1 else names,
         "unit": units[0] if len(units) == 1 else units,
-        "outcome": next(iter(properties.values())).outcome,
+        "outcome": outcome_of(config.data),
         "input": train_split.substance.settings(config.data),
         "elements": sorted(set(train_split.substance.elements(train_split.collection)[0].tolist())),
         "data": {"train": len(train_split), "val": len(splits["val"]), **_data_facts(config.data)},
@@ -211,14 +210,14 @@ def _write_predictions(
 
 
 def _data_facts(data: DataConfig) -> dict[str, Any]:
-    if data.own:
-        return {"name": data.path}  # pyright: ignore
+    if isinstance(data, OwnTable):
+        return {"name": data.path}
     dataset = DATASETS[data.name]
     return {"name": data.name, "licence": dataset.licence, "citation": dataset.citation}
 
 
 def _title(data: DataConfig) -> str:
-    return data.path if data.own else DATASETS[data.name].title  # pyright: ignore
+    return data.path if isinstance(data, OwnTable) else DATASETS[data.name].title
 
 
 def _check(task: PropertyTask, config: TrainConfig, world: World, device: torch.device) -> None:

@@ -57,7 +57,8 @@ class PropertyTask(Task):
         loss: str,
         device: torch.device,
     ) -> None:
-        self.model, self.tables, self.device, self.outcome = model, tables, device, outcome
+        self.model, self.tables, self.device = model, tables, device
+        self.outcome: Outcome = outcome
         self.blocks = tuple(getattr(model, "convolutions", ()))
         self.monitor = "mae" if outcome == "regression" else "cross_entropy"
         self.prefetch = device.type != "cpu"

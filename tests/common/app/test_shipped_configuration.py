@@ -14,13 +14,16 @@ import materials.config
 from common.app.composition import Request, Verb, compose_config, load_config
 from common.app.config import OptimizerConfig, ScheduleConfig, Section, TrainerConfig
 from common.app.config_keys import Keys
+from materials.config import OwnTable
 from materials.data.catalogue import CATALOGUE
 from materials.data.datasets import DATASETS
 
 SHARED = Path(str(files("common.conf")))
 TRAIN = Path(str(files("materials.conf.train")))
 VARIANTS = {
-    name: kind for kind in get_args(materials.config.AnyModel) for name in get_args(kind.model_fields["name"].annotation)
+    name: kind
+    for kind in get_args(materials.config.AnyModel)
+    for name in get_args(kind.model_fields["name"].annotation)
 }
 OWN = ["data.path=table.csv", "data.target=y"]
 MODEL_FOR = {"crystal": "residual_cgcnn", "molecule": "dmpnn"}
@@ -85,12 +88,12 @@ def _partner(group: str, name: str) -> list[str]:
         data = next(known for known, kind in DATA.items() if kind.substance == VARIANTS[name].substance)
         return [f"data={data}"]
     if group == "data":
-        return [f"model={MODEL_FOR[DATA[name].substance]}", *(OWN if DATA[name].own else [])]
+        return [f"model={MODEL_FOR[DATA[name].substance]}", *(OWN if issubclass(DATA[name], OwnTable) else [])]
     return []
 
 
 def test_configured_names_are_registered() -> None:
-    shipped = {name for name, kind in DATA.items() if not kind.own}
+    shipped = {name for name, kind in DATA.items() if not issubclass(kind, OwnTable)}
     assert shipped == set(CATALOGUE) <= set(DATASETS)
     assert set(DATA) == set(options(TRAIN / "data"))
     assert all(CATALOGUE[name].substance == DATA[name].substance for name in shipped)
