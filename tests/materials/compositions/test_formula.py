@@ -23,13 +23,18 @@ def expected(content: dict[str, int | Fraction]) -> dict[int, float]:
     return {atomic_numbers[symbol]: float(Fraction(content[symbol]) / total) for symbol in content}
 
 
-def nested(depth: int = 3) -> st.SearchStrategy[str]:
+def nested() -> st.SearchStrategy[str]:
     """Formulas with brackets in brackets."""
     leaf = st.builds(lambda symbol, n: f"{symbol}{n if n > 1 else ''}", symbols, st.integers(1, 20))
+
+    def bracket(parts: list[str], n: int) -> str:
+        return f"({''.join(parts)}){n}"
+
     return st.recursive(
-        leaf, lambda inner: st.builds(lambda parts, n: f"({''.join(parts)}){n}", st.lists(inner, min_size=1, max_size=3),
-                                      st.integers(1, 9)), max_leaves=12,
-    )  # fmt: skip
+        leaf,
+        lambda inner: st.builds(bracket, st.lists(inner, min_size=1, max_size=3), st.integers(1, 9)),
+        max_leaves=12,
+    )
 
 
 @given(contents, st.permutations(range(12)), st.integers(1, 500))

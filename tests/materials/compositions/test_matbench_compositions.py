@@ -15,7 +15,15 @@ from common.app.errors import ConfigError, DataFormatError
 from materials.data import matbench_compositions
 from materials.data.formula import read_composition
 from materials.data.matbench_compositions import (
-    DATASETS, FOLD_SEED, PARTS, TASKS, convert, load, load_folds, official_folds, read_packed,
+    DATASETS,
+    FOLD_SEED,
+    PARTS,
+    TASKS,
+    convert,
+    load,
+    load_folds,
+    official_folds,
+    read_packed,
 )  # fmt: skip
 
 
