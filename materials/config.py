@@ -211,9 +211,30 @@ class PredictConfig(Section):
     """`trifold materials predict`."""
 
     model: ModelName
-    input: str = Field(min_length=1, description="a structure file (CIF, POSCAR, extxyz ...) or a folder of them")
+    input: str = Field(
+        min_length=1,
+        description="structures (CIF, POSCAR, extxyz ..., Zarr), molecules (SDF, .smi), a table (.csv, .tsv, .parquet; "
+        "also .gz), or a folder of such files",
+    )
     output: str = Field(
         min_length=1, description="a .csv file, or a folder that gets predictions.csv; rejected.csv lies beside"
+    )
+    column: str | None = Field(
+        default=None, min_length=1, description="column of SMILES, formulas or structures; null: by its usual names"
+    )
+    id_column: str | None = Field(
+        default=None, min_length=1, description="column that names the rows; null: by its usual names, if there is one"
+    )
+    shard: str | None = Field(
+        default=None,
+        pattern=r"^\d+/\d+$",
+        description="3/64: the third of 64 parts, merged by the one that is finished last; null: all, or torchrun's rank",
+    )
+    workers: int | None = Field(
+        default=None, ge=0, description="processes that read and build graphs; 0: none; null: one a core"
+    )
+    time_limit_s: float = Field(
+        default=60.0, gt=0, description="an input that takes longer to read is rejected, with workers"
     )
     device: Device = "auto"
     budget: int | None = Field(default=None, ge=1, description="atoms a step; null: what the device holds")

@@ -40,6 +40,8 @@ def prepare(inputs: Sequence[tuple[str, Any]], substance: Substance, card: Mappi
     records, errors = [], []
     for _, source in inputs:
         try:
+            if isinstance(source, DataFormatError):  # of a row of a file in which there was nothing to read
+                raise source
             record = substance.read(source)
             refuse_unknown_elements(substance.numbers(record), card)
         except DataFormatError as error:

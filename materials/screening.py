@@ -1,61 +1,148 @@
-"""Many structures through one predictor: `trifold materials predict`."""
+"""Any number of materials through one predictor: `trifold materials predict`.
+
+    input --Inputs--> rows --chunks--> PreparationPool --graphs--> PropertyPredictor --frames--> GrowingTable
+
+Rows are computed in chunks that depend on nothing but the input, so that the table has the same bytes however many
+workers there are, and whether it was made at once, in shards, or after having been killed.
+"""
 
 from __future__ import annotations
 
-import csv
+import os
+from collections.abc import Iterator
+from itertools import chain, count, islice
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.progress import track
+import pandas as pd
 
 from common.app.errors import ConfigError
+from common.data.loader import prefetched
 from materials.config import PredictConfig
-from materials.predictor import CHUNK, PropertyPredictor
+from materials.data.inputs import Inputs
+from materials.predictor import PropertyPredictor
+from materials.preparation import Prepared
+from materials.screening_progress import ScreeningProgress
+from materials.screening_table import GrowingTable, State, is_result, merge_shards, shard_path, write_rejected
+
+CHUNK = 256
+"""Rows that are prepared and predicted together."""
 
 NOTHING_PREDICTED = 3
 
+Rows = list[tuple[str, Any]]
+
+
+class Shard(NamedTuple):
+    """Part `number` (from 1) of `count`: the chunks number, number + count, ..."""
+
+    number: int = 1
+    count: int = 1
+
+    @classmethod
+    def of(cls, text: str | None) -> Shard:
+        """From `3/64`, or by default from what torchrun says."""
+        if text is None:
+            return cls(int(os.environ.get("RANK", "0")) + 1, int(os.environ.get("WORLD_SIZE", "1")))
+        number, _, total = text.partition("/")
+        if not 1 <= int(number) <= int(total):
+            raise ConfigError(f"shard={text}: expected number/count with a number from 1 to the count, such as 3/64")
+        return cls(int(number), int(total))
+
 
 def predict(config: PredictConfig) -> int:
-    """Write one row an input to predictions.csv and each refused input with its reason to rejected.csv.
+    """Write predictions.csv, a row for each row of the input, and rejected.csv, those that were refused and why.
 
-    Returns the exit status: 0 when something was predicted, else 3.
+    Returns the exit status: 3 when nothing could be predicted, else 0; of a shard whose table is not complete yet, 0.
     """
-    files = input_files(Path(config.input))
+    shard, path = Shard.of(config.shard), _table_path(Path(config.output))
+    if not Path(config.input).exists():
+        raise ConfigError(f"input={config.input}: no such file or folder")
     predictor = PropertyPredictor.from_pretrained(config.model, config.device)
-    table, rejected = _output_files(Path(config.output))
-    table.parent.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=True)
-    predicted, refused = 0, 0
-    frames = predictor.predict_stream(((file, file) for file in files), config.budget)
-    with table.open("w", newline="") as rows, rejected.open("w", newline="") as reasons:
-        writer = csv.writer(reasons)
-        writer.writerow(["input", "reason"])
-        pieces = track(
-            frames, "predicting", total=-(-len(files) // CHUNK), console=console, disable=not console.is_terminal
-        )
-        for number, frame in enumerate(pieces):
-            frame.to_csv(rows, index=False, header=number == 0)
-            bad = frame[frame["error"] != ""]
-            writer.writerows(zip(bad["id"], bad["error"], strict=True))
-            predicted, refused = predicted + len(frame) - len(bad), refused + len(bad)
-    print(f"{predicted} predicted -> {table}")
-    if refused:
-        print(f"{refused} rejected, with reasons -> {rejected}")
-    return 0 if predicted else NOTHING_PREDICTED
+    substance = predictor.card["substance"]
+    inputs = Inputs(config.input, substance, config.column, config.id_column, lambda file: is_result(file, path))
+    asked = config.model_dump(include={"model", "input", "column", "id_column"})
+    table = GrowingTable(shard_path(path, *shard), {**asked, "shard": f"{shard.number}/{shard.count}"})
+    try:
+        if not table.state.done:
+            screen(predictor, inputs, table, shard, config)
+        table.finish()
+    finally:
+        table.close()
+    state = _complete(path, table, shard)
+    if state is None:
+        print(f"shard {shard.number} of {shard.count}: {_summary(table.state)} -> {table.path}, merged with the last")
+        return 0
+    print(f"{state.predicted} predicted -> {path}")
+    if state.rejected:
+        print(f"{state.rejected} rejected, with reasons -> {path.with_name('rejected.csv')}")
+    return 0 if state.predicted else NOTHING_PREDICTED
 
 
-def input_files(path: Path) -> list[str]:
-    """The file itself, or all files under a folder, in order of name; hidden ones are left out."""
-    if path.is_file():
-        return [str(path)]
-    if not path.is_dir():
-        raise ConfigError(f"input={path}: no such file or folder")
-    files = sorted(str(file) for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-    if not files:
-        raise ConfigError(f"input={path}: the folder holds no files")
-    return files
+def screen(
+    predictor: PropertyPredictor, inputs: Inputs, table: GrowingTable, shard: Shard, config: PredictConfig
+) -> None:
+    """Predict the rows of the shard that the table does not hold yet."""
+    chunks = _chunks(inputs, shard, table.state)
+    workers = config.workers
+    if workers is None:
+        workers = max((os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
+    with ScreeningProgress(inputs, table.state) as progress:
+        for prepared in _prepared(predictor, chunks, workers, config.time_limit_s):
+            frames = [predictor.predict_prepared(part, config.budget) for part in prepared]
+            table.append(pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0])
+            progress.show()
 
 
-def _output_files(output: Path) -> tuple[Path, Path]:
-    table = output if output.suffix == ".csv" else output / "predictions.csv"
-    return table, table.with_name("rejected.csv")
+def _prepared(
+    predictor: PropertyPredictor, chunks: Iterator[Rows], workers: int, time_limit_s: float
+) -> Iterator[list[Prepared]]:
+    """Graphs of each chunk. A single row is not worth a process."""
+    from materials.preparation_pool import PreparationPool, prepare_or_refuse
+
+    first = next(chunks, None)
+    if first is None:
+        return
+    if not workers or len(first) == 1:
+        yield from (prepare_or_refuse(rows, predictor.card) for rows in chain([first], chunks))
+        return
+    with PreparationPool(predictor.card, workers, time_limit_s) as pool:
+        yield from prefetched(pool.prepare(chain([first], chunks)))
+
+
+def _chunks(inputs: Inputs, shard: Shard, state: State) -> Iterator[Rows]:
+    """The chunks of the shard that `state` does not count yet."""
+    rows, last = iter(inputs), ""
+    for number in count():
+        chunk = list(islice(rows, CHUNK))
+        if not chunk and not number:
+            raise ConfigError(f"input={inputs.path} holds nothing: no files or no rows")
+        if not chunk:
+            return
+        turn, remainder = divmod(number, shard.count)
+        if remainder != shard.number - 1:
+            continue
+        if turn >= state.chunks:
+            yield chunk
+        elif turn == state.chunks - 1 and (last := chunk[-1][0]) != state.last_id:
+            raise ConfigError(
+                f"input={inputs.path} has changed since this run was stopped: '{last}' is where '{state.last_id}' was; "
+                "remove the unfinished table, or choose another output"
+            )
+
+
+def _complete(path: Path, table: GrowingTable, shard: Shard) -> State | None:
+    """The state of the whole table once it has all its shards, with rejected.csv beside."""
+    if shard.count > 1:
+        return merge_shards(path, shard.count, CHUNK)
+    write_rejected(path)
+    table.remove_state()
+    return table.state
+
+
+def _summary(state: State) -> str:
+    return f"{state.predicted} predicted, {state.rejected} rejected"
+
+
+def _table_path(output: Path) -> Path:
+    return output if output.suffix == ".csv" else output / "predictions.csv"

@@ -15,6 +15,7 @@ from common.app.errors import DataFormatError
 from materials.data.cif import read_cif
 from materials.data.crystals import FARTHEST_CELL, HEAVIEST_ELEMENT, wrapped
 from materials.data.neighbours import neighbour_list
+from materials.data.structure_source import StructureArrays, StructureText
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -35,8 +36,8 @@ COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".z")
 def read_crystal(source: Any) -> Atoms:
     """A three-dimensionally periodic ase.Atoms from `source`, with nothing but elements, positions and cell.
 
-    `source`: a path (CIF, POSCAR/CONTCAR/*.vasp, extended XYZ, and formats that ASE reads), an ase.Atoms, or a
-    pymatgen Structure. Deuterium and tritium in CIF files become hydrogen.
+    `source`: a path (CIF, POSCAR/CONTCAR/*.vasp, extended XYZ, and formats that ASE reads), an ase.Atoms, a pymatgen
+    Structure, or a structure cut out of a larger file. Deuterium and tritium in CIF files become hydrogen.
 
     Raises DataFormatError, naming the source and the reason, for: unreadable, empty, compressed or too large files;
     several structures in one file; no cell, or one not periodic in all directions; cells without volume, too
@@ -45,6 +46,8 @@ def read_crystal(source: Any) -> Atoms:
     """
     if isinstance(source, str | Path):
         name, atoms = str(source), _read_file(Path(source))
+    elif isinstance(source, StructureText | StructureArrays):
+        name, atoms = "structure", _named("structure", type(source).atoms, source)
     elif hasattr(source, "get_atomic_numbers"):
         name, atoms = f"ase.Atoms {source.symbols}", source
     elif hasattr(source, "lattice") and hasattr(source, "frac_coords"):

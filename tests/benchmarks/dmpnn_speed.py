@@ -22,8 +22,9 @@ from torch import Tensor, nn
 
 from common.app.errors import DataFormatError
 from common.training.precision import keep_freed_memory
+from materials.data.inputs import Inputs
 from materials.data.molecular_graphs import MolecularGraphs
-from materials.data.read_molecule import molecule_records, read_molecule
+from materials.data.read_molecule import read_molecule
 from materials.models.dmpnn import DMPNN, DMPNNConfig
 
 CPU = torch.device("cpu")
@@ -33,10 +34,10 @@ PROPERTY = 1.0
 
 def readable_smiles(path: str) -> list[str]:
     kept = []
-    for record in molecule_records(path):
+    for _, source in Inputs(path, "molecule"):
         try:
-            read_molecule(record.source)
-            kept.append(record.source)
+            read_molecule(source)
+            kept.append(source)
         except DataFormatError:
             continue
     return kept

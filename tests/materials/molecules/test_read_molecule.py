@@ -1,6 +1,5 @@
 """Reading molecules: what is right is read, what is wrong is refused with its reason, and nothing else is raised."""
 
-import gzip
 import time
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from rdkit import Chem
 
 from common.app.errors import ConfigError, DataFormatError
 from materials.data.molecules import Molecules
-from materials.data.read_molecule import MAX_ATOMS, molecule_records, read_molecule
+from materials.data.read_molecule import MAX_ATOMS, read_molecule
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SMILES = (GOLDEN / "molecules_200.smi").read_text().split()
@@ -51,40 +50,6 @@ def test_a_molecule_object_is_checked_and_left_alone() -> None:
     molecule = Chem.MolFromSmiles("c1ccccc1O", sanitize=False)
     assert read_molecule(molecule).GetAtomWithIdx(0).GetHybridization() == Chem.HybridizationType.SP2
     assert molecule.GetAtomWithIdx(0).GetHybridization() == Chem.HybridizationType.UNSPECIFIED
-
-
-@pytest.mark.parametrize("kind", ["csv", "tsv", "smi", "sdf", "csv.gz", "sdf.gz"])
-def test_every_row_of_a_file_has_its_answer(tmp_path: Path, kind: str) -> None:
-    smiles = ["CCO", "C[C@H](N)C(=O)O", "F/C=C/F", "*CC*"]
-    match kind.removesuffix(".gz"):
-        case "csv":
-            text = "id,SMILES,y\n" + "".join(f"{i},{s},1\n" for i, s in enumerate([*smiles, "", "C1CC"]))
-        case "tsv":
-            text = "PSMILES\ty\n" + "".join(f"{s}\t1\n" for s in [*smiles, "", "C1CC"])
-        case "smi":
-            text = "".join(f"{s} name{i}\n" for i, s in enumerate([*smiles, "C(", "C1CC"]))
-        case _:
-            blocks = [Chem.MolToMolBlock(Chem.MolFromSmiles(s)) for s in smiles]
-            text = "".join(f"{b}$$$$\n" for b in [*blocks, "", "nonsense\n\n\n"])
-    path = tmp_path / f"file.{kind}"
-    path.write_bytes(gzip.compress(text.encode()) if kind.endswith("gz") else text.encode())
-    records = list(molecule_records(path))
-    assert len(records) == 6
-    found = [Chem.MolToSmiles(read_molecule(record.source)) for record in records[:4]]
-    assert found == [Chem.CanonSmiles(s) for s in smiles]
-    for record in records[4:]:
-        with pytest.raises(DataFormatError):
-            read_molecule(record.source)
-
-
-def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("name,value\nx,1\n")
-    (tmp_path / "b.pdf").write_text("")
-    (tmp_path / "c.smi.gz").write_bytes(gzip.compress(b"CCO\n" * 1000)[:-20])
-    reasons = {"a.csv": "no column 'smiles'", "b.pdf": "unknown kind", "c.smi.gz": "damaged", "d.smi": "no such"}
-    for name, reason in reasons.items():
-        with pytest.raises(DataFormatError, match=reason):
-            list(molecule_records(tmp_path / name))
 
 
 def mutated(text: str, random: np.random.Generator) -> str:
