@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from numpy.typing import ArrayLike
@@ -119,7 +120,7 @@ def expected_calibration_error(target: Values, probability: Values, bins: int = 
 
     Naeini et al., doi:10.1609/aaai.v29i1.9602, for the probability of class 1.
     """
-    return _by_property(lambda *columns: _expected_calibration_error(*columns, bins), target, probability)
+    return _by_property(partial(_expected_calibration_error, bins=bins), target, probability)
 
 
 def _miscalibration_area(target: Tensor, mean: Tensor, std: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ def element_bars(contributions: pd.DataFrame, name: str, unit: str) -> Figure:
         axes.barh(place + offset, value, height=0.32, color=colour, label=label)
     axes.plot(total, place, "D", color=MUTED, markersize=5, label="sum")
     axes.axvline(0, color=MUTED, linewidth=0.8)
-    axes.set_yticks(place, [f"{one.element}  {one.fraction:.0%}" for one in rows.itertuples()])
+    axes.set_yticks(place, [f"{z}  {share:.0%}" for z, share in zip(rows["element"], rows["fraction"], strict=True)])
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set(xlabel=f"contribution to {name} ({unit})", title=f"{name} = {total.sum():.4g} {unit}")

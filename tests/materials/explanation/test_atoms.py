@@ -64,10 +64,10 @@ def test_equivalent_atoms_contribute_alike_in_any_order_and_batch() -> None:
     value, _ = atom_contributions(model, batch_of(model))
     benzene = value[OWNER == 1]
     torch.testing.assert_close(benzene, benzene[:1].expand(6, -1))
-    one, other = (value[OWNER == molecule].sort(dim=0).values for molecule in (0, 4))  # aspirin, written twice
-    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    aspirin, written_otherwise = value[OWNER == 0], value[OWNER == 4]
+    torch.testing.assert_close(*(one.sort(dim=0).values for one in (aspirin, written_otherwise)), rtol=1e-4, atol=1e-6)
     alone, _ = atom_contributions(model, batch_of(model, ids=(4,)))
-    torch.testing.assert_close(alone, value[OWNER == 4], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(alone, written_otherwise, rtol=1e-4, atol=1e-6)
 
 
 def test_descriptors_belong_to_the_baseline() -> None:
