@@ -17,7 +17,8 @@ from matplotlib.ticker import PercentFormatter
 import materials.metrics as metrics
 from common.results.plots import BLUE, GREEN, MUTED, ORANGE, RASTER_ABOVE, VERMILION, embed, styled
 from common.results.report import Section, data_table
-from materials.uncertainty.conformal import Conformal, cross_fit
+from materials.uncertainty.conformal import LEVELS, Conformal
+from materials.uncertainty.cross_fit import cross_fit_conformal, cross_fit_platt
 from materials.uncertainty.platt import Platt
 
 SHOWN_LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -52,8 +53,7 @@ def judge(target: np.ndarray, value: np.ndarray, std: np.ndarray, conformal: Con
     `conformal` None: these samples are the calibration split, and are cross-fitted.
     """
     if conformal is None:
-        calibrated, lower, upper = cross_fit(target, value, std)
-        levels = Conformal.fit(target, value, std).levels
+        levels, (calibrated, lower, upper) = LEVELS, cross_fit_conformal(target, value, std)
     else:
         levels = conformal.levels
         intervals = [conformal.interval(value, std, level) for level in levels]
@@ -85,9 +85,12 @@ def regression_uncertainty(judged: Judged, name: str, unit: str) -> list[Section
 def class_uncertainty(
     target: np.ndarray, probability: np.ndarray, platt: Platt | None, names: Sequence[str]
 ) -> list[Section]:
-    """Reliability and rejection of classes [N, T]; `platt` None where `probability` is calibrated already."""
-    after = probability if platt is None else platt(probability, np.zeros_like(probability))[0]
-    series = {"as predicted": probability} if platt is None else {"as predicted": probability, "calibrated": after}
+    """Reliability and rejection of classes and their probabilities [N, T], before calibration.
+
+    `platt` None: these samples are the calibration split, and are cross-fitted.
+    """
+    after = platt(probability, np.zeros_like(probability))[0] if platt else cross_fit_platt(target, probability)
+    series = {"as predicted": probability, "calibrated": after}
     rows = []
     for column, name in enumerate(names):
         errors = [float(metrics.expected_calibration_error(target[:, column], p[:, column])) for p in series.values()]

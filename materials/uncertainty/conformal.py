@@ -113,33 +113,6 @@ def score_rank(n: int, level: float) -> int:
     return math.ceil(round((n + 1) * level, 9))  # (n + 1) level may be a whole number but for its last bits
 
 
-class CrossFit(NamedTuple):
-    """Honest figures of a calibration split: each sample's come from a calibration on the others.
-
-    std [N, T]    lower, upper [L, N, T]
-    """
-
-    std: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-
-
-def cross_fit(
-    target: np.ndarray, mean: np.ndarray, std: np.ndarray, levels: Sequence[float] = LEVELS, folds: int = 10
-) -> CrossFit:
-    """Calibrate on all folds but one, apply to that one, for each; arguments as `Conformal.fit` has them."""
-    n = len(target)
-    fold = np.random.default_rng(0).permutation(n) % folds
-    calibrated, ends = np.full(mean.shape, np.nan), np.full((2, len(levels), *mean.shape), np.nan)
-    for one in range(min(folds, n)):
-        held = fold == one
-        fitted = Conformal.fit(target[~held], mean[~held], std[~held], levels)
-        calibrated[held] = fitted.std(std[held])
-        for row, level in enumerate(levels):
-            ends[:, row, held] = fitted.interval(mean[held], std[held], level)
-    return CrossFit(calibrated, *ends)
-
-
 def _fit_one(
     target: np.ndarray, mean: np.ndarray, std: np.ndarray, levels: Sequence[float]
 ) -> tuple[tuple[float | None, ...], float, float, int]:
