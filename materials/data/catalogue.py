@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from common.app.errors import ConfigError
 from common.app.registry import Registry, did_you_mean
-from materials.data import moleculenet
+from materials.data import matbench_crystals, moleculenet
 
 Outcome = Literal["regression", "classification"]
 
@@ -68,8 +68,18 @@ def _molecules(name: str) -> LearningSet:
     return LearningSet("molecule", partial(moleculenet.load, name), properties)
 
 
+def _matbench_crystals(name: str, properties: Mapping[str, Property]) -> LearningSet:
+    return LearningSet("crystal", partial(matbench_crystals.load, name), properties)
+
+
 CATALOGUE: dict[str, LearningSet] = {
     "mp2018": _crystals("mp2018", MP2018_PROPERTIES),
     "ionic-lattice": _crystals("ionic-lattice", {"lattice_energy": Property("eV/atom")}),
+    "matbench-perovskites": _matbench_crystals("matbench-perovskites", {"e_form": Property("eV/cell")}),
+    "matbench-phonons": _matbench_crystals("matbench-phonons", {"last_phdos_peak": Property("1/cm")}),
+    "nomad2018": _matbench_crystals(
+        "nomad2018",
+        {"formation_energy_ev_natom": Property("eV/cation"), "bandgap_energy_ev": Property("eV")},
+    ),
     **{name: _molecules(name) for name in moleculenet.SETS},
 }

@@ -80,7 +80,7 @@ class MatbenchTask:
             sources=(
                 Source(
                     # Its size is not known; `convert` checks the SHA-256.
-                    (File(f"materials/originals/matbench_{task}.json.gz", 400_000_000, None, _url(task)),),
+                    (File(f"materials/originals/matbench_{task}.json.gz", 400_000_000, None, original_url(task)),),
                     "materials.data.matbench_compositions:convert",
                 ),
             ),
@@ -135,7 +135,7 @@ def convert(originals: dict[str, Path], folder: Path) -> None:
     known = TASKS[task]
     if sha256_of(path) != known.original[1]:
         raise DataFormatError(f"{path} is not the published file (SHA-256 {known.original[1]}); fetch it again")
-    inputs, target = _read_original(path, known.original[0])
+    inputs, target = read_original(path, known.original[0])
     digits = len(str(len(inputs)))
     pd.DataFrame({
         "mbid": [f"mb-{task.replace('_', '-')}-{row:0{digits}d}" for row in range(1, len(inputs) + 1)],
@@ -172,7 +172,7 @@ def dataset_name(task: str) -> str:
     return f"matbench_{task}_compositions" if TASKS[task].structures else f"matbench_{task}"
 
 
-def _read_original(path: Path, target: str) -> tuple[list[Any], list[float]]:
+def read_original(path: Path, target: str) -> tuple[list[Any], list[float]]:
     try:
         content = next(json.loads(stream.read()) for _, stream in members(path, ORIGINAL_LIMITS))
         column = content["columns"].index(target)
@@ -197,7 +197,7 @@ def _packed_name(task: str) -> str:
     return f"materials/reference/matbench_{task}.parquet"
 
 
-def _url(task: str) -> str:
+def original_url(task: str) -> str:
     return f"{ORIGINALS}/matbench_{task}.json.gz"
 
 

@@ -1,7 +1,8 @@
 """MP-2018.6.1, the benchmark of MEGNet: Chen et al., Chem. Mater. 31, 3564 (2019), doi:10.1021/acs.chemmater.9b01294.
 
 Targets: e_form (eV/atom), band_gap (eV, PBE), e_above_hull (eV/atom), total_magnetization (Bohr magnetons a cell),
-k_vrh and g_vrh (GPa; Voigt-Reuss-Hill averages, known for one in eight; values <= 0 are failed calculations).
+k_vrh and g_vrh (GPa; Voigt-Reuss-Hill averages, known for one in eight; values <= 0 are failed calculations), and their
+decimal logarithms log10_k_vrh and log10_g_vrh, unknown where the modulus is not positive.
 The structures are the Materials Project's of 2025, the targets those of 2018.
 """
 
@@ -48,7 +49,11 @@ def load(split: str, offline: bool = False) -> Crystals:
     if split not in SPLITS:
         raise ConfigError(f"mp2018 has no split '{split}'. {did_you_mean(split, list(SPLITS))}")
     name = f"materials/mp2018_{split}.npz"
-    return Crystals.from_npz(fetch(MP2018, [name], offline)[name])
+    crystals = Crystals.from_npz(fetch(MP2018, [name], offline)[name])
+    for modulus in ("k_vrh", "g_vrh"):
+        value = crystals.targets[modulus]
+        crystals.targets[f"log10_{modulus}"] = np.log10(value, out=np.full(len(value), np.nan), where=value > 0)
+    return crystals
 
 
 def convert(originals: Mapping[str, Path], folder: Path) -> None:
