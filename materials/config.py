@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from common.app.config import Device, RunConfig, Section
 
-CrystalSet = Literal["mp2018", "ionic-lattice"]
+CrystalSet = Literal["mp2018", "matbench-perovskites", "matbench-phonons", "nomad2018", "ionic-lattice"]
 MoleculeSet = Literal[
     "esol", "freesolv", "lipophilicity", "bbbp", "bace", "tox21", "sider", "hiv", "qm8", "cep-pce", "malaria",
     "polymer-tg",
