@@ -20,7 +20,7 @@ from materials.substances import SUBSTANCES
 
 Row = tuple[str, Any]
 START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-PRELOADED = ["materials.preparation_pool", "materials.data.read", "materials.substances.crystal"]
+PRELOADED = ["materials.preparation_pool", "materials.data.read", "materials.substances.crystal", "vesin"]
 """Imported once, in the server that workers are forked from."""
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,7 +54,7 @@ class GrowingTable:
         except Timeout:
             raise ConfigError(f"output={path}: another process is writing it; choose another output") from None
         self.state = self._continued(dict(settings))
-        self._committed = time.monotonic()
+        self._committed = -math.inf  # the first rows are kept at once
         if not self.state.done:
             self._stream = self.partial.open("r+b" if self.state.chunks else "wb")
             self._stream.truncate(self.state.bytes)
@@ -107,8 +108,11 @@ class GrowingTable:
     def close(self) -> None:
         """Keep what there is for a later run, and let go of the file."""
         if not self.state.done:
-            self._commit()
+            if self.state.chunks:
+                self._commit()
             self._stream.close()
+            if not self.state.chunks:
+                self.partial.unlink()
         self._lock.release()
 
     def remove_state(self) -> None:
@@ -168,8 +172,8 @@ def merge_shards(path: Path, count: int, chunk: int) -> State | None:
         _write_rows(path, _interleaved(parts, chunk))
         write_rejected(path)
         for part in parts:
-            _beside(part, ".state").unlink()
-            part.unlink()
+            for used in (_beside(part, ".state"), _lock_path(part), part):
+                used.unlink(missing_ok=True)
     return State(predicted=sum(one.predicted for one in known), rejected=sum(one.rejected for one in known))
 
 

@@ -207,8 +207,6 @@ def _elements(block: Block) -> list[str]:
 
 def _operations(block: Block) -> tuple[np.ndarray, np.ndarray]:
     """Rotations [O, 3, 3] and translations [O, 3]."""
-    from ase.spacegroup import Spacegroup
-
     listed = next((block[tag] for tag in OPERATIONS if block.get(tag)), None)
     if listed and len(listed) > MAX_OPERATIONS:
         raise DataFormatError(f"lists {len(listed)} symmetry operations; no space group has more than {MAX_OPERATIONS}")
@@ -219,6 +217,8 @@ def _operations(block: Block) -> tuple[np.ndarray, np.ndarray]:
     number = next((block[tag][0] for tag in GROUP_NUMBERS if block.get(tag)), "")
     if not name and not number:
         return np.eye(3)[None], np.zeros((1, 3))
+    from ase.spacegroup import Spacegroup  # imports much of scipy: not where a file lists its operations
+
     try:
         group = Spacegroup(name.strip() or int(number), 2 if setting.strip().upper() in ("2", "R") else 1)
     except Exception as error:

@@ -92,11 +92,11 @@ def _read_file(path: Path) -> Atoms:
 
 
 def _parse(path: Path) -> list[Atoms]:
-    from ase.io import read
-
     name = path.name.lower()
     if name.endswith(".cif"):
         return read_cif(_text(path))
+    from ase.io import read  # imports much of scipy
+
     if name.startswith(("poscar", "contcar")) or name.endswith((".vasp", ".poscar")):
         atom_counts = re.findall(r"(?<!\S)\d+(?!\S)", " ".join(_text(path).splitlines()[5:7]))
         return _as_list(read(_stream(path, atom_counts), index=":", format="vasp"))

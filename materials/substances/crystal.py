@@ -18,7 +18,6 @@ from materials.data.graphs import CrystalGraphs, k_nearest_graphs
 from materials.data.read import read_crystal
 from materials.data.symmetry import TOLERANCE_A
 from materials.models.crystal_graph import CrystalGraphBatch, Z
-from materials.periodic_table import reduced_formula
 from materials.substances import Substance
 
 GRAPHS_VERSION = "1"
@@ -98,6 +97,8 @@ class Crystal(Substance):
         return collection.numbers, collection.n_atoms
 
     def labels(self, collection: Crystals) -> list[str]:
+        from materials.periodic_table import reduced_formula  # imports matplotlib
+
         ends = collection.offsets
         return [reduced_formula(collection.numbers[a:b]) for a, b in pairwise(ends)]
 

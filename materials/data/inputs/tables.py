@@ -88,8 +88,8 @@ def text_rows(path: Path, raw: BinaryIO, table: Table) -> Iterator[tuple[str, An
             if isinstance(row, DataFormatError):
                 yield str(number), row
             elif any(row[len(header) :]):
-                reason = f"line {reader.line_num} has {len(row)} cells, the header {len(header)}; is a comma not quoted?"
-                yield str(number), DataFormatError(reason)
+                found = f"line {reader.line_num} has {len(row)} cells, the header {len(header)}"
+                yield str(number), DataFormatError(f"{found}; is a comma not quoted?")
             elif row:
                 cells = row + [""] * (len(header) - len(row))
                 yield table.row(path, cells[source], None if name is None else cells[name], number)

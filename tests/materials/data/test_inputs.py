@@ -68,7 +68,7 @@ def store(path: Path, crystals: Crystals) -> None:
     arrays = {"n_atoms": crystals.n_atoms, "lattice": crystals.lattices, "z": crystals.numbers,
               "frac": crystals.fractional, "id": crystals.ids}  # fmt: skip
     for name, array in arrays.items():
-        group.create_array(name, data=array)
+        group.create_array(name, data=array.astype(np.dtypes.StringDType()) if name == "id" else array)
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_a_table_without_its_column_names_file_column_and_remedy(tmp_path: Path)
         path.write_text(text)
         with pytest.raises(DataFormatError, match=r"a\.csv has no column 'smiles'.*column=.*'smile'"):
             rows(path, "molecule")
-    with pytest.raises(DataFormatError, match="no column 'names'.*id_column="):
+    with pytest.raises(DataFormatError, match=r"no column 'names'.*id_column="):
         rows(path, "molecule", column="smile", id_column="names")
     path.write_text("smiles,value\nC,1\n")
     assert len(rows(tmp_path, "molecule")) == 1
