@@ -32,9 +32,10 @@ def main(arguments: list[str]) -> None:
         arrays = [array[known][:, [column]] for array in (samples.target, estimate.value, estimate.std)]
         covered, width = np.array([half_split(*arrays, level, seed) for seed in range(REPEATS)]).T
         correlation = error_correlation(*(array[:, 0] for array in arrays)).item()
+        coverages = f"{level:.0%} intervals cover {covered.mean():.1%} +- {covered.std():.1%}"
         print(
-            f"{name}: {known.sum():,} materials, {level:.0%} intervals cover {covered.mean():.1%} +- {covered.std():.1%}, "
-            f"mean width {width.mean():.3g} {unit}, rank correlation of |error| and std {correlation:.2f}"
+            f"{name}: {known.sum():,} materials, {coverages}, mean width {width.mean():.3g} {unit}, "
+            f"rank correlation of |error| and std {correlation:.2f}"
         )
 
 
