@@ -169,7 +169,7 @@ def official_folds(target: Sequence[float] | np.ndarray, kind: Literal["regressi
 
 def dataset_name(task: str) -> str:
     """How the data set of a task is called; the plain name of a task with structures is that of the crystals."""
-    return f"matbench_{task}_compositions" if TASKS[task].structures else f"matbench_{task}"
+    return f"matbench-{task.replace('_', '-')}{'-compositions' if TASKS[task].structures else ''}"
 
 
 def read_original(path: Path, target: str) -> tuple[list[Any], list[float]]:

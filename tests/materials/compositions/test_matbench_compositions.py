@@ -28,7 +28,7 @@ from materials.data.matbench_compositions import (
 
 
 def test_registry_entries_are_complete() -> None:
-    assert len(DATASETS) == len(TASKS) == 13 and DATASETS["matbench_expt_gap"] and "matbench_mp_gap" not in DATASETS
+    assert len(DATASETS) == len(TASKS) == 13 and DATASETS["matbench-expt-gap"] and "matbench-mp-gap" not in DATASETS
     for task, dataset in zip(TASKS, DATASETS.values(), strict=True):
         (file,), ((source,),) = dataset.files, [one.files for one in dataset.sources]
         assert source.url == f"https://ml.materialsproject.org/projects/matbench_{task}.json.gz"
@@ -101,10 +101,10 @@ def test_other_files_and_names_are_refused(tmp_path: Path) -> None:
     pd.DataFrame({"composition": ["Fe"]}).to_parquet(path)
     with pytest.raises(DataFormatError, match="mbid"):
         read_packed(path, "y", [0])
-    with pytest.raises(ConfigError, match="Did you mean 'matbench_expt_gap'"):
-        load("matbench_exp_gap", "train")
+    with pytest.raises(ConfigError, match="Did you mean 'matbench-expt-gap'"):
+        load("matbench-exp-gap", "train")
     with pytest.raises(ConfigError, match="'valid'"):
-        load("matbench_expt_gap", "valid")
+        load("matbench-expt-gap", "valid")
 
 
 def _structure(content: dict[str, int]) -> dict:

@@ -32,7 +32,7 @@ def test_parts_are_disjoint_and_complete(name: str, data_in_place: Path) -> None
 
 
 def test_targets_are_those_of_the_recorded_benchmark(data_in_place: Path) -> None:
-    recorded = load_folds("matbench_phonons_compositions", (3,))
+    recorded = load_folds("matbench-phonons-compositions", (3,))
     crystals = load("matbench-phonons", "val")
     value = dict(zip(recorded.ids, recorded.targets["last_phdos_peak"], strict=True))
     np.testing.assert_allclose(crystals.targets["last_phdos_peak"], [value[name] for name in crystals.ids], rtol=1e-6)
