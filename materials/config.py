@@ -54,7 +54,18 @@ class ResidualCGCNNConfig(_Model):
         default=41, ge=2, le=1024, description="Gaussians that a distance is expanded in, from 0 to the cutoff"
     )
     dropout: Dropout = 0.0
+    readout: Literal["mean", "attention"] = Field(
+        default="mean", description="mean over atoms, as for energies; attention where few atoms decide, as for gaps"
+    )
+    heads: int = Field(default=8, ge=1, le=256, description="readout=attention: weighted means, a divisor of the width")
+    nonnegative: bool = Field(default=False, description="cut predictions off at zero")
     members: Members = 1
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> ResidualCGCNNConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width={self.width} is not a multiple of heads={self.heads}")
+        return self
 
 
 class DMPNNConfig(_Model):

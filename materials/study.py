@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -82,10 +83,17 @@ def new_model(config: TrainConfig, samples: Samples) -> nn.Module:
 def start_from(model: nn.Module, name: str) -> None:
     """Take over the weights of a trained model of the same architecture; what has another shape stays as it is.
 
+    Members of an ensemble start from the trained ones in turn, and differ by what stays as it is.
     Raises ConfigError where not one tensor fits.
     """
     trained, own = PropertyPredictor.from_pretrained(name, "cpu").model.state_dict(), model.state_dict()
-    fitting = {key: value for key, value in trained.items() if key in own and own[key].shape == value.shape}
+    members = len({key.split(".")[1] for key in trained if key.startswith("networks.")}) or 1
+    source = {key: re.sub(r"^networks\.(\d+)", lambda m: f"networks.{int(m[1]) % members}", key) for key in own}
+    fitting = {
+        key: trained[source[key]]
+        for key, value in own.items()
+        if source[key] in trained and trained[source[key]].shape == value.shape
+    }
     if not fitting:
         raise ConfigError(f"start_from={name}: no tensor of that model fits this one; choose its model= and widths")
     model.load_state_dict(own | fitting)

@@ -53,6 +53,18 @@ class CrystalGraphBatch:
         total = self.multiplicity.new_zeros(self.crystals).index_add_(0, self.crystal, self.multiplicity)
         return self.multiplicity / total[self.crystal]
 
+    def softmax(self, score: Tensor) -> Tensor:
+        """Weights over the atoms of each crystal, [V, H] -> [V, H]; those of a crystal add up to 1.
+
+        A node that stands for m atoms weighs m times as much, so that merging equivalent atoms changes nothing.
+        """
+        score = score.float() + self.multiplicity.float().log()[:, None]
+        owner = self.crystal[:, None].expand_as(score)
+        lowest = score.new_full((self.crystals, score.shape[1]), -torch.inf)
+        highest = lowest.scatter_reduce(0, owner, score.detach(), "amax")
+        weight = (score - highest[self.crystal]).exp()
+        return weight / weight.new_zeros(highest.shape).index_add_(0, self.crystal, weight)[self.crystal]
+
     def mean(self, values: Tensor) -> Tensor:
         """Mean over the atoms of each crystal, [V, ...] -> [B, ...]."""
         share = self.atom_share().to(values.dtype).reshape(-1, *[1] * (values.ndim - 1))

@@ -11,6 +11,7 @@ Source of the layer it departs from: doi:10.1103/PhysRevLett.120.145301.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,9 @@ class ResidualCGCNNConfig:
     table_rows: int = 1024
     cutoff_a: float = 8.0
     dropout: float = 0.0
+    readout: Literal["mean", "attention"] = "mean"
+    heads: int = 8
+    nonnegative: bool = False
     members: int = 1
     properties: int = 1
 
@@ -52,6 +56,46 @@ class ResidualConvolution(nn.Module):
         return node + self.dropout(F.silu(self.norm(self.output(message * edges.per_node**-0.5))))
 
 
+class MeanReadout(nn.Module):
+    """What each atom adds, averaged: for energies and other sums over atoms."""
+
+    def __init__(self, config: ResidualCGCNNConfig) -> None:
+        super().__init__()
+        self.atom = nn.Sequential(
+            nn.Linear(config.width, config.readout_width), nn.SiLU(), nn.Linear(config.readout_width, config.properties)
+        )
+
+    def forward(self, node: Tensor, batch: CrystalGraphBatch) -> Tensor:
+        """[V, C] -> [B, T]"""
+        return batch.mean(self.atom(node))
+
+
+class AttentionReadout(nn.Module):
+    """Attention over the atoms, one weighted mean a head, beside the plain mean: for properties that few atoms decide,
+    such as band edges."""
+
+    def __init__(self, config: ResidualCGCNNConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.gate = nn.Linear(config.width, config.heads)
+        self.value = nn.Linear(config.width, config.width)
+        self.crystal = nn.Sequential(
+            nn.Linear(2 * config.width, config.readout_width),
+            nn.SiLU(),
+            nn.Linear(config.readout_width, config.properties),
+        )
+
+    def forward(self, node: Tensor, batch: CrystalGraphBatch) -> Tensor:
+        """[V, C] -> [B, T]"""
+        weight = batch.softmax(self.gate(node))
+        value = self.value(node).unflatten(1, (self.heads, -1)) * weight[..., None].to(node.dtype)
+        attended = value.new_zeros(batch.crystals, node.shape[1]).index_add_(0, batch.crystal, value.flatten(1))
+        return self.crystal(torch.cat([attended, batch.mean(node)], dim=1))
+
+
+READOUTS = {"mean": MeanReadout, "attention": AttentionReadout}
+
+
 class ResidualNetwork(nn.Module):
     """One member of an ensemble."""
 
@@ -59,16 +103,18 @@ class ResidualNetwork(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(Z + 1, config.width)
         self.convolutions = nn.ModuleList(ResidualConvolution(config) for _ in range(config.layers))
-        self.readout = nn.Sequential(
-            nn.Linear(config.width, config.readout_width), nn.SiLU(), nn.Linear(config.readout_width, config.properties)
-        )
+        self.readout = READOUTS[config.readout](config)
 
-    def forward(self, numbers: Tensor, basis: Tensor, edges: EdgeMap) -> Tensor:
-        """What each node adds to the properties [V, T], before scaling."""
-        node = self.embedding(numbers)
+    def forward(self, batch: CrystalGraphBatch, basis: Tensor, edges: EdgeMap) -> Tensor:
+        """[B, T] before scaling."""
+        return self.readout(self.nodes(batch, basis, edges), batch)
+
+    def nodes(self, batch: CrystalGraphBatch, basis: Tensor, edges: EdgeMap) -> Tensor:
+        """What is learned of each node [V, C]."""
+        node = self.embedding(batch.numbers)
         for convolution in self.convolutions:
             node = convolution(node, basis, edges)
-        return self.readout(node)
+        return node
 
 
 class ResidualCGCNN(nn.Module):
@@ -94,5 +140,7 @@ class ResidualCGCNN(nn.Module):
         """[B, M, T]"""
         table = DistanceTable(batch.distances, self.config.table_rows, self.config.cutoff_a)
         edges = EdgeMap(batch.neighbours, table, batch.multiplicity)
-        nodes = [network(batch.numbers, self.basis, edges) for network in self.networks]
-        return self.scale(batch.mean(torch.stack(nodes, dim=1)), batch)
+        output = torch.stack([network(batch, self.basis, edges) for network in self.networks], dim=1)
+        value = self.scale(output, batch)
+        # Only when predicting: where it cuts off, it would have no gradient.
+        return value.clamp(min=0.0) if self.config.nonnegative and not self.training else value

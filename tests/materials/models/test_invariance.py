@@ -23,6 +23,9 @@ MODELS = {
         ResidualCGCNN,
         ResidualCGCNNConfig(width=16, message_width=24, layers=3, readout_width=16, members=2, properties=3),
     ),
+    "attention": partial(
+        ResidualCGCNN, ResidualCGCNNConfig(width=16, message_width=24, layers=3, readout_width=16, readout="attention")
+    ),
 }
 
 
