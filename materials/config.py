@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import Field, model_validator
 
@@ -13,7 +13,15 @@ MoleculeSet = Literal[
     "esol", "freesolv", "lipophilicity", "bbbp", "bace", "tox21", "sider", "hiv", "qm8", "cep-pce", "malaria",
     "polymer-tg",
 ]  # fmt: skip
-DatasetName = Annotated[CrystalSet | MoleculeSet, Field(description="a data set that `trifold data list` shows")]
+CompositionSet = Literal[
+    "matbench-steels", "matbench-expt-gap", "matbench-expt-is-metal", "matbench-glass",
+    "matbench-jdft2d-compositions", "matbench-phonons-compositions", "matbench-dielectric-compositions",
+    "matbench-log-gvrh-compositions", "matbench-log-kvrh-compositions", "matbench-perovskites-compositions",
+    "matbench-mp-gap-compositions", "matbench-mp-is-metal-compositions", "matbench-mp-e-form-compositions",
+]  # fmt: skip
+DatasetName = Annotated[
+    CrystalSet | CompositionSet | MoleculeSet, Field(description="a data set that `trifold data list` shows")
+]
 Budget = Annotated[int | None, Field(ge=1, description="atoms held at once; null: what suits the device")]
 ModelName = Annotated[
     str, Field(min_length=1, description="a model that `trifold models` shows, or a folder written by save_pretrained")
@@ -26,6 +34,15 @@ Dropout = Annotated[float, Field(ge=0, lt=1, description="share of a layer's out
 class _Model(Section):
     substance: ClassVar[str]
     """What it takes: crystal, molecule or composition."""
+
+
+M = TypeVar("M", bound=_Model)
+
+
+def _divides(model: M, part: str, whole: str) -> M:
+    if getattr(model, whole) % getattr(model, part):
+        raise ValueError(f"{whole}={getattr(model, whole)} is not a multiple of {part}={getattr(model, part)}")
+    return model
 
 
 class CGCNNConfig(_Model):
@@ -63,9 +80,7 @@ class ResidualCGCNNConfig(_Model):
 
     @model_validator(mode="after")
     def _whole_heads(self) -> ResidualCGCNNConfig:
-        if self.width % self.heads:
-            raise ValueError(f"width={self.width} is not a multiple of heads={self.heads}")
-        return self
+        return _divides(self, "heads", "width")
 
 
 class DMPNNConfig(_Model):
@@ -94,7 +109,25 @@ class MolecularGNNConfig(_Model):
     dropout: Dropout = 0.0
 
 
-AnyModel = CGCNNConfig | ResidualCGCNNConfig | DMPNNConfig | MolecularGNNConfig
+class ElementAttentionConfig(_Model):
+    """Attention between the elements of a composition, weighted by their shares."""
+
+    substance = "composition"
+    name: Literal["element_attention"]
+    width: Width = Field(default=128, description="features of an element")
+    layers: int = Field(default=3, ge=1, le=64, description="attention layers")
+    heads: int = Field(default=4, ge=1, le=256, description="a divisor of the width")
+    readout_width: Width = Field(default=128, description="features between a composition's vector and its properties")
+    dropout: Dropout = 0.0
+    nonnegative: bool = Field(default=False, description="cut predictions off at zero")
+    members: Members = 1
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> ElementAttentionConfig:
+        return _divides(self, "heads", "width")
+
+
+AnyModel = CGCNNConfig | ResidualCGCNNConfig | ElementAttentionConfig | DMPNNConfig | MolecularGNNConfig
 ModelConfig = Annotated[AnyModel, Field(discriminator="name")]
 
 
@@ -134,6 +167,13 @@ class MoleculeData(_Data):
     descriptors: bool = Field(default=False, description="give the model RDKit's descriptors of a molecule")
 
 
+class CompositionData(_Data):
+    """Compositions: formulas without structures."""
+
+    substance = "composition"
+    name: CompositionSet
+
+
 class OwnTable(Section):
     """A user's own materials with their properties."""
 
@@ -163,8 +203,17 @@ class OwnMolecules(OwnTable, MoleculeData):
     )
 
 
-OwnData = OwnCrystals | OwnMolecules
-DataConfig = CrystalData | MoleculeData | OwnData
+class OwnCompositions(OwnTable, CompositionData):
+    """Your compositions: a CSV with a column `formula`."""
+
+    name: Literal["composition-table"]  # pyright: ignore[reportIncompatibleVariableOverride]
+    split: Literal["random"] = Field(
+        default="random", description="how parts are drawn where the table has no column `split`"
+    )
+
+
+OwnData = OwnCrystals | OwnMolecules | OwnCompositions
+DataConfig = CrystalData | MoleculeData | CompositionData | OwnData
 
 
 class TrainConfig(RunConfig):
@@ -205,7 +254,7 @@ class EvaluateConfig(Section):
     """`trifold materials evaluate`."""
 
     model: ModelName
-    data: DatasetName | Literal["crystal-files", "molecule-table"] = Field(
+    data: DatasetName | Literal["crystal-files", "molecule-table", "composition-table"] = Field(
         description="a data set that `trifold data list` shows, or the kind of your own table"
     )
     path: str | None = Field(default=None, min_length=1, description="your own table; see `trifold materials train`")
@@ -239,7 +288,7 @@ class PredictConfig(Section):
     shard: str | None = Field(
         default=None,
         pattern=r"^\d+/\d+$",
-        description="3/64: the third of 64 parts, merged by the one that is finished last; null: all, or torchrun's rank",
+        description="3/64: the third of 64 parts, merged by the one that ends last; null: all, or torchrun's rank",
     )
     workers: int | None = Field(
         default=None, ge=0, description="processes that read and build graphs; 0: none; null: one a core"

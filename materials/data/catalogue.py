@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from common.app.errors import ConfigError
 from common.app.registry import Registry, did_you_mean
-from materials.data import matbench_crystals, moleculenet
+from materials.data import matbench_compositions, matbench_crystals, moleculenet
 
 Outcome = Literal["regression", "classification"]
 
@@ -72,6 +72,12 @@ def _matbench_crystals(name: str, properties: Mapping[str, Property]) -> Learnin
     return LearningSet("crystal", partial(matbench_crystals.load, name), properties)
 
 
+def _compositions(task: str) -> LearningSet:
+    known, name = matbench_compositions.TASKS[task], matbench_compositions.dataset_name(task)
+    properties = {known.target: Property(known.unit, known.kind)}
+    return LearningSet("composition", partial(matbench_compositions.load, name), properties)
+
+
 CATALOGUE: dict[str, LearningSet] = {
     "mp2018": _crystals("mp2018", MP2018_PROPERTIES),
     "ionic-lattice": _crystals("ionic-lattice", {"lattice_energy": Property("eV/atom")}),
@@ -81,5 +87,6 @@ CATALOGUE: dict[str, LearningSet] = {
         "nomad2018",
         {"formation_energy_ev_natom": Property("eV/cation"), "bandgap_energy_ev": Property("eV")},
     ),
+    **{matbench_compositions.dataset_name(task): _compositions(task) for task in matbench_compositions.TASKS},
     **{name: _molecules(name) for name in moleculenet.SETS},
 }

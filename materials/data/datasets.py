@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common.data.datasets import Dataset, File, Source
-from materials.data import matbench_crystals, moleculenet
+from materials.data import matbench_compositions, matbench_crystals, moleculenet
 
 GITHUB = "https://raw.githubusercontent.com"
 LEADERBOARD = (
@@ -86,5 +86,6 @@ IONIC_LATTICE = Dataset(
 DATASETS: dict[str, Dataset] = {
     **{dataset.name: dataset for dataset in (MP2018, IONIC_LATTICE)},
     **matbench_crystals.DATASETS,
+    **matbench_compositions.DATASETS,
     **moleculenet.DATASETS,
 }

@@ -114,9 +114,10 @@ def _molecules(path: Path, ids: list[str], sources: list[str], targets: dict[str
 
 
 def _compositions(path: Path, ids: list[str], sources: list[str], targets: dict[str, np.ndarray]) -> Any:
-    from materials.data.compositions import Compositions, read_composition
+    from materials.data.compositions import Compositions
+    from materials.data.formula import read_composition
 
-    return Compositions.of(_read_all(path, ids, sources, read_composition), ids, targets)
+    return Compositions.from_shares(_read_all(path, ids, sources, read_composition), ids, targets)
 
 
 def _crystals(path: Path, ids: list[str], sources: list[str], targets: dict[str, np.ndarray]) -> Any:

@@ -107,6 +107,7 @@ SUBSTANCES = Registry(
     {
         "crystal": "materials.substances.crystal:Crystal",
         "molecule": "materials.substances.molecule:Molecule",
+        "composition": "materials.substances.composition:Composition",
         "atoms": "materials.substances.atoms:AtomicCrystal",
     },
 )

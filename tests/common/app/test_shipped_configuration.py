@@ -26,7 +26,7 @@ VARIANTS = {
     for name in get_args(kind.model_fields["name"].annotation)
 }
 OWN = ["data.path=table.csv", "data.target=y"]
-MODEL_FOR = {"crystal": "residual_cgcnn", "molecule": "dmpnn"}
+MODEL_FOR = {"crystal": "residual_cgcnn", "molecule": "dmpnn", "composition": "element_attention"}
 DATA = {
     name: kind
     for kind in get_args(materials.config.DataConfig)
