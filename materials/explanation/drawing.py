@@ -1,12 +1,14 @@
-"""A molecule whose atoms are coloured by what they add to a prediction."""
+"""Pictures of what atoms and elements add to a prediction."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
-from common.results.plots import BLUE, VERMILION
+from common.results.plots import BLUE, MUTED, ORANGE, VERMILION, styled
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
@@ -48,6 +50,29 @@ def contribution_svg(molecule: Mol, contribution: np.ndarray, legend: str = "", 
     drawer.FinishDrawing()
     svg = drawer.GetDrawingText()
     return svg[svg.index("<svg") :]
+
+
+@styled
+def element_bars(contributions: pd.DataFrame, name: str, unit: str) -> Figure:
+    """What each element of one crystal adds to the property `name`: the part of composition, that of structure, sum."""
+    rows = contributions.sort_values(name, ascending=False)
+    place, total = np.arange(len(rows)), rows[name].to_numpy()
+    composition = rows[f"{name}_composition"].to_numpy()
+    figure = Figure(figsize=(4.6, 0.9 + 0.5 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    for offset, value, colour, label in (
+        (-0.17, composition, ORANGE, "composition"),
+        (0.17, total - composition, BLUE, "structure"),
+    ):
+        axes.barh(place + offset, value, height=0.32, color=colour, label=label)
+    axes.plot(total, place, "D", color=MUTED, markersize=5, label="sum")
+    axes.axvline(0, color=MUTED, linewidth=0.8)
+    axes.set_yticks(place, [f"{z}  {share:.0%}" for z, share in zip(rows["element"], rows["fraction"], strict=True)])
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.set(xlabel=f"contribution to {name} ({unit})", title=f"{name} = {total.sum():.4g} {unit}")
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1))
+    return figure
 
 
 def _colour(weight: float) -> tuple[float, float, float]:

@@ -1,7 +1,9 @@
 """What each element of a crystal adds to a prediction.
 
-A network that ends with a mean over atoms of what each atom's vector says is a sum over atoms already, and so over
-elements: nothing is approximated. Shapes as in `models/crystal_graph.py`, M members, T properties.
+A readout that is a mean of what each atom's vector says is a sum over atoms already, and so over elements: nothing is
+approximated. Of any other readout, each atom is credited with what its vector does while all grow together from zero
+(integrated gradients, Sundararajan et al., arXiv:1703.01365); what the readout says of zero vectors is shared equally.
+Shapes as in `models/crystal_graph.py`, M members, T properties.
 """
 
 from __future__ import annotations
@@ -14,37 +16,31 @@ import numpy as np
 import pandas as pd
 import torch
 from ase.data import chemical_symbols
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from common.app.errors import ConfigError
-from common.results.plots import BLUE, MUTED, ORANGE, styled
+from materials.explanation.nearest import readouts
 from materials.models.crystal_graph import CrystalGraphBatch
 
+POINTS, WEIGHTS = np.polynomial.legendre.leggauss(32)
+"""Of the integral over the growth, on -1 .. 1; the readouts are smooth."""
 
-@torch.no_grad()
+
 def element_contributions(model: nn.Module, batch: CrystalGraphBatch, properties: Sequence[str]) -> pd.DataFrame:
     """One row an element of each crystal: crystal (its place in the batch), element, fraction, then for each property
     <property> and <property>_composition.
 
     <property> is what the element's atoms add: over the elements of a crystal it adds up to the prediction (the mean
-    over members; logits of classes). <property>_composition is the part that the model takes from the composition
-    alone, the rest comes from the structure.
-    Raises ConfigError for a network that does not end with a mean over atoms.
+    over members; logits of classes; before a property that cannot be negative is cut off at zero).
+    <property>_composition is the part that the model takes from the composition alone, the rest is the network's.
+    Takes a model with parts `readout(nodes [V, C], batch) -> [B, T]`, one a member, and `scale`; ConfigError otherwise.
     """
-    node = torch.arange(len(batch.numbers), device=batch.numbers.device)
-    alone = replace(batch, crystal=node, crystals=len(node))  # each node is read out as a crystal of its own
-    value = _atom_values(model, alone) * batch.atom_share()[:, None]
-    whole = _atom_values(model, batch)
-    if not torch.allclose(_sum(value, batch.crystal, batch.crystals), whole, rtol=1e-3, atol=1e-4):
-        raise ConfigError(
-            f"{type(model).__name__} does not end with a mean over atoms, so that its predictions do not split into "
-            "those of elements; explain a model of architecture residual_cgcnn"
-        )
-    offset = model.scale.element_offset[batch.numbers].reshape(value.shape) * batch.atom_share()[:, None]  # pyright: ignore
+    share = batch.atom_share()[:, None]
+    network = torch.stack([_shares(*part, batch) for part in readouts(model, batch)]).mean(dim=0)
+    scale: Any = model.scale
+    offset = scale.element_offset[batch.numbers] * share
     pair, row = torch.unique(batch.crystal * len(chemical_symbols) + batch.numbers, return_inverse=True)
-    parts = torch.cat([batch.atom_share()[:, None], value, offset], dim=1)
-    table = _sum(parts.double(), row, len(pair)).cpu().numpy()
+    parts = torch.cat([share, network * scale.scale + offset, offset], dim=1).double()
+    table = parts.new_zeros(len(pair), parts.shape[1]).index_add_(0, row, parts).cpu().numpy()
     crystal, number = np.divmod(pair.cpu().numpy(), len(chemical_symbols))
     columns: dict[str, Any] = {"crystal": crystal, "element": [chemical_symbols[z] for z in number]}
     columns["fraction"] = table[:, 0]
@@ -53,33 +49,30 @@ def element_contributions(model: nn.Module, batch: CrystalGraphBatch, properties
     return pd.DataFrame(columns)
 
 
-@styled
-def element_bars(contributions: pd.DataFrame, name: str, unit: str) -> Figure:
-    """What each element of one crystal adds to the property `name`: the part of composition, that of structure, sum."""
-    rows = contributions.sort_values(name, ascending=False)
-    place, total = np.arange(len(rows)), rows[name].to_numpy()
-    composition = rows[f"{name}_composition"].to_numpy()
-    figure = Figure(figsize=(4.6, 0.9 + 0.5 * len(rows)), layout="constrained")
-    axes = figure.add_subplot()
-    for offset, value, colour, label in (
-        (-0.17, composition, ORANGE, "composition"),
-        (0.17, total - composition, BLUE, "structure"),
-    ):
-        axes.barh(place + offset, value, height=0.32, color=colour, label=label)
-    axes.plot(total, place, "D", color=MUTED, markersize=5, label="sum")
-    axes.axvline(0, color=MUTED, linewidth=0.8)
-    axes.set_yticks(place, [f"{z}  {share:.0%}" for z, share in zip(rows["element"], rows["fraction"], strict=True)])
-    axes.invert_yaxis()
-    axes.grid(visible=False, axis="y")
-    axes.set(xlabel=f"contribution to {name} ({unit})", title=f"{name} = {total.sum():.4g} {unit}")
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1))
-    return figure
+def _shares(readout: nn.Module, nodes: Tensor, batch: CrystalGraphBatch) -> Tensor:
+    """What each node adds to the readout, [V, T], before scaling."""
+    share = batch.atom_share()[:, None]
+    place = torch.arange(len(nodes), device=nodes.device)
+    with torch.no_grad():
+        whole = readout(nodes, batch)
+        alone = readout(nodes, replace(batch, crystal=place, crystals=len(place))) * share  # each a crystal of its own
+        if torch.allclose(_crystal_sum(alone, batch), whole, rtol=1e-4, atol=1e-5):
+            return alone
+        nothing = readout(torch.zeros_like(nodes), batch)[batch.crystal] * share
+    return nothing + _grown(readout, nodes, batch, whole.shape[1])
 
 
-def _atom_values(model: nn.Module, batch: CrystalGraphBatch) -> Tensor:
-    """[B, T], the mean over members."""
-    return model(batch).mean(dim=1)
+@torch.enable_grad()
+def _grown(readout: nn.Module, nodes: Tensor, batch: CrystalGraphBatch, properties: int) -> Tensor:
+    """Integral over t of node . gradient of readout(t nodes), [V, T]."""
+    total = nodes.new_zeros(len(nodes), properties)
+    for point, weight in zip(POINTS, WEIGHTS, strict=True):
+        grown = (0.5 * (1 + float(point)) * nodes).requires_grad_()
+        columns = readout(grown, batch).sum(dim=0).unbind()
+        gradients = [torch.autograd.grad(one, grown, retain_graph=True)[0] for one in columns]
+        total += 0.5 * float(weight) * torch.stack([(one * nodes).sum(dim=1) for one in gradients], dim=1)
+    return total
 
 
-def _sum(rows: Tensor, index: Tensor, count: int) -> Tensor:
-    return rows.new_zeros(count, *rows.shape[1:]).index_add_(0, index, rows)
+def _crystal_sum(values: Tensor, batch: CrystalGraphBatch) -> Tensor:
+    return values.new_zeros(batch.crystals, values.shape[1]).index_add_(0, batch.crystal, values)

@@ -113,22 +113,28 @@ class TrainingIndex:
 def represent(model: nn.Module, batch: Any) -> Tensor:
     """The vector of each sample that the model's readout sees, an ensemble's members behind one another: [B, C].
 
-    Takes a model with `fingerprint(batch) -> [B, ...]`, or one with a part `readout`, for each member, that is given
-    the vectors of a crystal's atoms.
+    Takes a model with `fingerprint(batch) -> [B, ...]`, or one with a part `readout` of its atoms' vectors.
     """
     if hasattr(model, "fingerprint"):
         return model.fingerprint(batch).flatten(1).float()  # pyright: ignore
-    readouts = [module for name, module in model.named_modules() if name.split(".")[-1] == "readout"]
-    if not readouts:
-        raise ConfigError(f"{type(model).__name__} has neither `fingerprint` nor `readout`: nothing to compare")
+    nodes = torch.cat([nodes for _, nodes in readouts(model, batch)], dim=1)
+    return batch.mean(nodes).float()
+
+
+@torch.no_grad()
+def readouts(model: nn.Module, batch: Any) -> list[tuple[nn.Module, Tensor]]:
+    """The part `readout` of each member, and the vectors of the batch's nodes that it is given [V, C]."""
+    parts = [module for name, module in model.named_modules() if name.split(".")[-1] == "readout"]
+    if not parts:
+        raise ConfigError(f"{type(model).__name__} has no `readout` of its atoms' vectors to look into")
     seen: list[Tensor] = []
-    hooks = [one.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])) for one in readouts]
+    hooks = [part.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])) for part in parts]
     try:
         model(batch)
     finally:
         for hook in hooks:
             hook.remove()
-    return batch.mean(torch.cat(seen, dim=1)).float()
+    return list(zip(parts, seen, strict=True))
 
 
 def _place(vectors: Tensor, centre: Tensor, axes: Tensor) -> Tensor:

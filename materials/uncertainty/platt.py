@@ -17,8 +17,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit, logit
 
 from common.app.errors import CheckpointError, DataFormatError
 
@@ -58,22 +56,29 @@ class Platt:
     def __call__(self, probability: np.ndarray, std: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Calibrated probability of class 1, and the members' disagreement carried over to it to first order."""
         p = np.clip(probability, CERTAIN, 1 - CERTAIN)
-        calibrated = expit(np.array(self.slope) * logit(p) + np.array(self.bias))
+        calibrated = _sigmoid(np.array(self.slope) * np.log(p / (1 - p)) + np.array(self.bias))
         steepness = np.abs(self.slope) * calibrated * (1 - calibrated) / (p * (1 - p))
         return calibrated, std * steepness
 
 
 def _fit_one(target: np.ndarray, probability: np.ndarray) -> tuple[float, float]:
     """The most probable slope and bias."""
+    from scipy.optimize import minimize  # only fitting needs it; predictions start without
+
     known = ~np.isnan(target)
-    target, score = target[known], logit(np.clip(probability[known], CERTAIN, 1 - CERTAIN))
+    target, p = target[known], np.clip(probability[known], CERTAIN, 1 - CERTAIN)
+    score = np.log(p / (1 - p))
 
     def negative_log_posterior(value: np.ndarray) -> tuple[float, np.ndarray]:
         slope, bias = np.exp(value[0]), value[1]
         odds = slope * score + bias
-        excess = expit(odds) - target
+        excess = _sigmoid(odds) - target
         gradient = np.array([slope * (excess * score).sum(), excess.sum()]) + value
         return float((np.logaddexp(0, odds) - target * odds).sum() + 0.5 * value @ value), gradient
 
     log_slope, bias = minimize(negative_log_posterior, np.zeros(2), jac=True, method="BFGS").x
     return float(np.exp(log_slope)), float(bias)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(0.5 * x))

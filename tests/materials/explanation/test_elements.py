@@ -11,7 +11,8 @@ from ase.spacegroup import crystal
 
 from common.app.errors import ConfigError
 from common.results.plots import to_svg
-from materials.explanation.elements import element_bars, element_contributions
+from materials.explanation.drawing import element_bars
+from materials.explanation.elements import element_contributions
 from materials.models.cgcnn import CGCNN, CGCNNConfig
 from materials.models.residual_cgcnn import ResidualCGCNN, ResidualCGCNNConfig
 from materials.substances.crystal import Crystal
@@ -31,10 +32,11 @@ def batch_of(model: torch.nn.Module, atoms: list[Atoms]):
     return packed.gather(torch.arange(len(atoms)), torch.device("cpu"))
 
 
-@pytest.fixture
-def model() -> ResidualCGCNN:
+@pytest.fixture(params=["mean", "attention"])
+def model(request: pytest.FixtureRequest) -> ResidualCGCNN:
     torch.manual_seed(0)
-    config = ResidualCGCNNConfig(width=16, message_width=24, layers=2, readout_width=16, members=2, properties=2)
+    size = {"width": 16, "message_width": 24, "layers": 2, "readout_width": 16}
+    config = ResidualCGCNNConfig(**size, readout=request.param, members=2, properties=2)
     model = ResidualCGCNN(config).eval()
     model.scale.set(torch.randn(119, 2), torch.tensor([0.5, 3.0]))
     return model
@@ -44,6 +46,7 @@ def test_they_add_up_to_the_prediction(model: ResidualCGCNN) -> None:
     batch = batch_of(model, structures())
     rows = element_contributions(model, batch, NAMES)
     predicted = model(batch).mean(dim=1).detach().numpy()
+    assert np.ptp(predicted, axis=0).min() > 0.1
     sums = rows.groupby("crystal").sum(numeric_only=True)
     np.testing.assert_allclose(sums[NAMES], predicted, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(sums["fraction"], 1)
@@ -71,10 +74,23 @@ def test_they_do_not_depend_on_cell_and_batch(model: ResidualCGCNN) -> None:
     np.testing.assert_allclose(one[columns].astype(float), other[columns].astype(float), rtol=1e-4, atol=1e-5)
 
 
-def test_a_network_whose_readout_is_no_mean_is_refused() -> None:
-    torch.manual_seed(0)
+def test_of_a_mean_over_atoms_they_are_what_each_atom_says(model: ResidualCGCNN) -> None:
+    """Without messages an atom says the same in every crystal, and a crystal of one element is all its own."""
+    for convolution in model.convolutions:
+        convolution.norm.weight.data.zero_()
+        convolution.norm.bias.data.zero_()
+    cell = {"cell": [4, 4, 4], "pbc": True, "scaled_positions": [(0, 0, 0), (0.5, 0.5, 0.5)]}
+    batch = batch_of(model, [Atoms(symbols, **cell) for symbols in ("CsCl", "Cs2", "Cl2")])
+    rows = element_contributions(model, batch, NAMES).set_index(["crystal", "element"])[NAMES]
+    if model.config.readout == "mean":
+        np.testing.assert_allclose(rows.loc[0, "Cs"], rows.loc[1, "Cs"] / 2, rtol=1e-4)
+        np.testing.assert_allclose(rows.loc[0, "Cl"], rows.loc[2, "Cl"] / 2, rtol=1e-4)
+    np.testing.assert_allclose(rows.loc[1, "Cs"], model(batch).mean(dim=1)[1].detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_without_readout_is_refused() -> None:
     model = CGCNN(CGCNNConfig(width=16, layers=1)).eval()
-    with pytest.raises(ConfigError, match="CGCNN does not end with a mean over atoms"):
+    with pytest.raises(ConfigError, match="CGCNN has no `readout`"):
         element_contributions(model, batch_of(model, structures()), ["energy"])
 
 

@@ -1,5 +1,7 @@
 """Nearest training materials: each finds itself, distances are those of the vectors, and a file holds them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from scipy.spatial.distance import cdist
 from common.app.errors import CheckpointError, ConfigError, DataFormatError
 from common.data.artifact import read_tensors, write_artifact
 from materials.data.molecular_graphs import MolecularGraphs
-from materials.explanation.nearest import BYTES, TrainingIndex, represent
+from materials.explanation.nearest import BYTES, TrainingIndex, readouts, represent
 from materials.models.dmpnn import DMPNN, DMPNNConfig
 from materials.models.residual_cgcnn import ResidualCGCNN, ResidualCGCNNConfig
 from materials.substances.crystal import Crystal
@@ -86,7 +88,7 @@ def test_wrong_requests_say_so() -> None:
         index.nearest(vectors, 0)
     with pytest.raises(DataFormatError, match="9 ids"):
         TrainingIndex.build(ids[:9], vectors, target)
-    with pytest.raises(ConfigError, match="neither"):
+    with pytest.raises(ConfigError, match="no `readout`"):
         represent(torch.nn.Linear(2, 2), None)
 
 
@@ -112,8 +114,8 @@ def test_crystals_are_represented_by_what_their_readout_sees() -> None:
     assert vectors.shape == (3, 48) and not any(one._forward_pre_hooks for one in model.modules())
     torch.testing.assert_close(vectors[0], vectors[1], rtol=1e-4, atol=1e-5)
     assert (vectors[0] - vectors[2]).abs().max() > 0.1
-    for network in model.networks:
-        network.readout = torch.nn.Flatten()  # read out as they are, the vectors are the prediction
-    model.scale = torch.nn.Module()
-    model.scale.forward = lambda output, batch: output
-    torch.testing.assert_close(model(batch).flatten(1), vectors)
+    # all atoms of W are alike: read out, its vector gives its prediction
+    one_atom = replace(batch, crystal=torch.zeros(1, dtype=torch.int64), crystals=1, multiplicity=torch.ones(1))
+    parts = [part for part, _ in readouts(model, batch)]
+    again = [part(own, one_atom) for part, own in zip(parts, vectors[2:].split(16, dim=1), strict=True)]
+    torch.testing.assert_close(torch.stack(again, dim=1), model(batch)[2:])
