@@ -65,13 +65,23 @@ class Predictor(ABC):
             raise CheckpointError(
                 f"{folder}/model.safetensors does not fit architecture '{card['architecture']}': {error}"
             ) from error
-        return cls(model, card, device, dtype)
+        predictor = cls(model, card, device, dtype)
+        predictor.read_more(folder)
+        return predictor
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write model and card as a folder that `from_pretrained` reads; an existing one is replaced as a whole."""
         card = {**self.card, "domain": self.domain, "hyper_parameters": asdict(self.model.config)}  # pyright: ignore
-        write_artifact(Path(folder), {"model.safetensors": self.model.state_dict(), "model.json": card})
+        files = {"model.safetensors": self.model.state_dict(), "model.json": card, **self.more_files()}
+        write_artifact(Path(folder), files)
         return Path(folder)
+
+    def more_files(self) -> dict[str, Any]:
+        """What a domain keeps beside weights and card: {file name: content}."""
+        return {}
+
+    def read_more(self, folder: Path) -> None:
+        """Take back what `more_files` wrote; the folder has been verified."""
 
     @classmethod
     def shipped(cls) -> dict[str, Path]:

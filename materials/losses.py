@@ -1,4 +1,4 @@
-"""Regression losses: [B] predictions and targets in units of the targets' spread -> [B]."""
+"""Losses: predictions and targets in units of the targets' spread, element by element."""
 
 from __future__ import annotations
 

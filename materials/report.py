@@ -14,6 +14,9 @@ from materials.metrics import mae, r2, rmse, roc_auc
 from materials.periodic_table import element_errors, errors_by_element, milli
 from materials.predictor import Estimate, properties_of
 from materials.samples import Samples
+from materials.uncertainty.conformal import Conformal
+from materials.uncertainty.platt import Platt
+from materials.uncertainty_report import class_uncertainty, judge, regression_uncertainty
 
 TITLES = {"mae": "MAE", "rmse": "RMSE", "r2": "R²", "roc_auc": "ROC-AUC", "accuracy": "accuracy"}
 
@@ -70,6 +73,23 @@ def property_sections(samples: Samples, estimate: Estimate, card: Mapping[str, A
             Section(f"Largest errors{of}", _worst(samples, target, predicted, unit)),
         ]
     return sections
+
+
+def uncertainty_sections(
+    samples: Samples, raw: Estimate, card: Mapping[str, Any], calibrated_on_others: bool
+) -> list[Section]:
+    """How far the predictions can be trusted; `raw` is before calibration.
+
+    Samples that the calibration was fitted to are shown with what the others among them give.
+    """
+    known, names = card.get("calibration", {}), properties_of(card)
+    if card["outcome"] == "classification":
+        platt = Platt.from_card(known["platt"]) if calibrated_on_others and "platt" in known else None
+        return class_uncertainty(samples.target, raw.value, platt, list(names))
+    conformal = Conformal.from_card(known["conformal"]) if calibrated_on_others and "conformal" in known else None
+    judged = judge(samples.target, raw.value, raw.std, conformal)
+    sections = [regression_uncertainty(one, *item) for one, item in zip(judged, names.items(), strict=True)]
+    return [section for part in sections[:DRAWN] for section in part]
 
 
 def against_baselines(splits: Mapping[str, Samples], predicted: np.ndarray, card: Mapping[str, Any]) -> list[Section]:

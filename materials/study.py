@@ -24,11 +24,14 @@ from common.training.run_directory import OUTPUTS, RunDirectory, open_run
 from common.training.trainer import Trainer
 from materials.config import DataConfig, EvaluateConfig, OwnTable, TrainConfig
 from materials.data.datasets import DATASETS
+from materials.explanation.nearest import TrainingIndex
 from materials.models import MODELS
 from materials.predictor import Estimate, PropertyPredictor
-from materials.report import TITLES, against_baselines, property_sections, score, tiles
+from materials.report import TITLES, against_baselines, property_sections, score, tiles, uncertainty_sections
 from materials.samples import Samples, load_samples, outcome_of, properties_of
 from materials.task import PropertyTask
+from materials.uncertainty.conformal import Conformal
+from materials.uncertainty.platt import Platt
 
 
 def train(config: TrainConfig) -> RunDirectory | None:
@@ -72,7 +75,7 @@ def new_model(config: TrainConfig, samples: Samples) -> nn.Module:
     settings = samples.substance.settings(config.data)
     values = {
         **config.model.model_dump(exclude={"name"}),
-        "properties": len(config.data.targets),
+        "properties": len(config.data.targets) * (2 if config.loss == "gaussian" else 1),
         "cutoff_a": settings.get("cutoff_a"),
         "descriptors": len(settings.get("descriptors", ())),
     }
@@ -106,10 +109,14 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     samples = load_samples(data_of(card, config.data, config.path), config.split, card["input"], offline=config.offline)
     run = RunDirectory(Path(config.output) if config.output else _evaluation_folder(card["name"]))
     run.path.mkdir(parents=True, exist_ok=True)
-    estimate = predictor.estimate(samples.graphs, config.budget)
+    raw = predictor.estimate(samples.graphs, config.budget)
+    estimate = predictor.calibrated(raw)
     scores = score(samples.target, estimate.value, card["outcome"])
     _write_predictions(run, config.split, samples, estimate, card)
-    path = _report(run, f"{card['name']} on {config.data} {config.split}", card, samples, estimate)
+    same = config.data == card["data"]["name"] and config.split == card.get("calibration", {}).get("split")
+    uncertainty = uncertainty_sections(samples, raw, card, calibrated_on_others=not same)
+    title = f"{card['name']} on {config.data} {config.split}"
+    path = _report(run, title, card, samples, estimate, last_sections=uncertainty)
     shown = "  ".join(f"{TITLES[name]} {value:.4f}" for name, value in scores.items())
     print(f"{shown}  {'; '.join(dict.fromkeys(predictor.properties.values()))}  N {len(samples)}")
     print(f"report: {path}")
@@ -150,6 +157,24 @@ def predictor_of(
     return PropertyPredictor(model, card, str(device))
 
 
+def calibrate(predictor: PropertyPredictor, samples: Samples, raw: Estimate) -> None:
+    """Fit intervals, or probabilities of classes, to the validation split and keep them in the card."""
+    if predictor.card["outcome"] == "classification":
+        fitted = {"platt": Platt.fit(samples.target, raw.value).to_card()}
+    else:
+        fitted = {"conformal": Conformal.fit(samples.target, raw.value, raw.std).to_card()}
+    predictor.card["calibration"] = {"split": "val", **fitted}
+
+
+def remember_training(predictor: PropertyPredictor, samples: Samples) -> None:
+    """Keep the training materials with the model, where its readout can be looked into."""
+    try:
+        vectors = predictor.represent(samples.graphs)
+    except ConfigError:
+        return
+    predictor.training = TrainingIndex.build(samples.collection.ids, vectors, samples.target)
+
+
 def _conclude(
     config: TrainConfig,
     run: RunDirectory,
@@ -160,7 +185,10 @@ def _conclude(
     """Evaluate, report and save the chosen weights."""
     weights, state = load_best(run.checkpoints)
     predictor, samples = predictor_of(config, weights, splits, device), splits["val"]
-    card, estimate = predictor.card, predictor.estimate(samples.graphs)
+    card, raw = predictor.card, predictor.estimate(samples.graphs)
+    calibrate(predictor, samples, raw)
+    remember_training(predictor, splits["train"])
+    estimate = predictor.calibrated(raw)
     scores = score(samples.target, estimate.value, card["outcome"])
     env = yaml.safe_load((run.path / "env.json").read_text())
     card |= {
@@ -179,7 +207,8 @@ def _conclude(
     _write_predictions(run, "val", samples, estimate, card)
     title = f"{config.experiment}: {', '.join(predictor.properties)} of {config.data.name}"
     baselines = against_baselines(splits, estimate.value, card)
-    path = _report(run, title, card, samples, estimate, baselines)
+    uncertainty = uncertainty_sections(samples, raw, card, calibrated_on_others=False)
+    path = _report(run, title, card, samples, estimate, baselines, uncertainty)
     name, value = next(iter(scores.items()))
     headline = f"validation {TITLES[name]} {value:.4f} {'; '.join(dict.fromkeys(predictor.properties.values()))}"
     print(f"{headline} (N {len(samples)})  model: {run.path / 'model'}  report: {path}")
@@ -192,13 +221,14 @@ def _report(
     samples: Samples,
     estimate: Estimate,
     first_sections: Sequence[Section] = (),
+    last_sections: Sequence[Section] = (),
 ) -> Path:
     return run_report(
         run.path,
         title,
         tiles=tiles(samples, estimate, card),
         data={"Samples": len(samples), **{key.capitalize(): value for key, value in card["data"].items()}},
-        domain_sections=[*first_sections, *property_sections(samples, estimate, card)],
+        domain_sections=[*first_sections, *property_sections(samples, estimate, card), *last_sections],
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from common.results.metrics import Value
 from common.training.task import Forward, Task
-from materials.losses import LOSSES
+from materials.losses import LOSSES, gaussian_nll
 
 if TYPE_CHECKING:
     from materials.substances import Packed
@@ -43,7 +43,8 @@ class PropertyTable:
 class PropertyTask(Task):
     """Regression in units of each property's spread, or binary classification.
 
-    An ensemble's members learn side by side, each from its own loss; metrics are those of their mean. The metric that
+    An ensemble's members learn side by side, each from its own loss; metrics are those of their mean. With the loss
+    "gaussian" the model's output has 2 T columns: values, then log variances in units of the spreads. The metric that
     picks the best weights is the mean absolute error (in the property's unit where there is one property, else in units
     of the spreads), or the cross entropy of the mean probability.
     """
@@ -62,9 +63,10 @@ class PropertyTask(Task):
         self.blocks = tuple(getattr(model, "convolutions", ()))
         self.monitor = "mae" if outcome == "regression" else "cross_entropy"
         self.prefetch = device.type != "cpu"
-        self._loss = LOSSES[loss]
-        self._unit = unit.to(device)
-        self._shown = self._unit if len(unit) == 1 else torch.ones_like(self._unit)
+        self._loss = LOSSES.get(loss)
+        """None for "gaussian"."""
+        self._unit = unit[: tables["train"].target.shape[1]].to(device)
+        self._shown = self._unit if len(self._unit) == 1 else torch.ones_like(self._unit)
         train = tables["train"].target
         self._known = float((~train.isnan()).sum(dim=1).float().mean())
 
@@ -81,14 +83,17 @@ class PropertyTask(Task):
         So every known target of the data set counts the same, and the loss of a step does not depend on its pieces.
         """
         samples, target = batch
-        output = forward(samples)
+        output: Tensor = forward(samples)
         known = ~target.isnan()[:, None]
         # A NaN would spoil the gradient even where it is masked afterwards.
-        target = target.nan_to_num()[:, None].expand_as(output)
-        if self.outcome == "regression":
-            value = self._loss(output / self._unit, target / self._unit)
+        target = target.nan_to_num()[:, None]
+        if self.outcome == "classification":
+            value = F.binary_cross_entropy_with_logits(output, target.expand_as(output), reduction="none")
+        elif self._loss:
+            value = self._loss(output / self._unit, (target / self._unit).expand_as(output))
         else:
-            value = F.binary_cross_entropy_with_logits(output, target, reduction="none")
+            mean, log_variance = output.chunk(2, dim=2)
+            value = gaussian_nll(mean / self._unit, log_variance, target / self._unit)
         return (value * known).sum(dim=2).mean(dim=1) / self._known
 
     def metrics(self, forward: Forward, batch: tuple[object, Tensor]) -> dict[str, Value]:
@@ -96,25 +101,15 @@ class PropertyTask(Task):
         samples, target = batch
         known = ~target.isnan()
         target = target.nan_to_num()
-        predicted = mean_prediction(forward(samples), self.outcome)
+        output = forward(samples)
         if self.outcome == "regression":
+            predicted = output[..., : target.shape[1]].mean(dim=1)
             name, value = "mae", (predicted - target).abs() / self._unit * self._shown
         else:
+            predicted = output.sigmoid().mean(dim=1)
             name, value = "cross_entropy", F.binary_cross_entropy(predicted, target, reduction="none")
         count = known.sum(dim=1)
         return {name: ((value * known).sum(dim=1) / count, count)}
 
     def names(self, split: str, ids: np.ndarray) -> list[str]:
         return [str(name) for name in self.tables[split].ids[ids]]
-
-
-def mean_prediction(output: Tensor, outcome: Outcome) -> Tensor:
-    """[B, M, T] -> [B, T]: an ensemble's value, or its probability of class 1."""
-    return (output if outcome == "regression" else output.sigmoid()).mean(dim=1)
-
-
-def member_deviation(output: Tensor, outcome: Outcome) -> Tensor:
-    """[B, M, T] -> [B, T]: how far the members disagree; NaN for a single model."""
-    if output.shape[1] == 1:
-        return torch.full_like(output[:, 0], torch.nan)
-    return (output if outcome == "regression" else output.sigmoid()).std(dim=1)

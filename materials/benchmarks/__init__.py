@@ -53,7 +53,7 @@ def run(config: BenchmarkConfig) -> None:
         card, started = predictor.card, time.perf_counter()
         data = data_of(card, measured.data)
         samples = load_samples(data, measured.split, card["input"], offline=config.offline)
-        estimate = predictor.estimate(samples.graphs)
+        estimate = predictor.calibrated(predictor.estimate(samples.graphs))
         value = score(samples.target, estimate.value, card["outcome"])[measured.metric]
         rows.append(_our_row(measured, predictor, len(samples), value, time.perf_counter() - started, config.table))
         tiles.append(Tile(f"{card['name']} {TITLES[measured.metric]}", f"{value:.4f}", str(card["unit"])))

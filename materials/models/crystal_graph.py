@@ -87,9 +87,14 @@ class PropertyScale(nn.Module):
         self.register_buffer("scale", torch.ones(properties))
 
     def set(self, element_offset: Tensor | float, scale: Tensor | float) -> None:
-        """Take over contributions [Z + 1, T] and scales [T], or one constant for all."""
-        self.element_offset.copy_(torch.as_tensor(element_offset))
-        self.scale.copy_(torch.as_tensor(scale))
+        """Take over contributions [Z + 1, T] and scales [T], or one constant for all.
+
+        Outputs beyond T, such as predicted log variances, stay as they are.
+        """
+        offset, scale = torch.as_tensor(element_offset), torch.as_tensor(scale)
+        properties = scale.shape[0] if scale.ndim else len(self.scale)
+        self.element_offset[:, :properties] = offset
+        self.scale[:properties] = scale
 
     def forward(self, output: Tensor, batch: CrystalGraphBatch) -> Tensor:
         """[B, M, T] -> [B, M, T], at least in float32 whatever the network computes in."""

@@ -44,12 +44,16 @@ class TargetScale(nn.Module):
         self.register_buffer("scale", torch.ones(properties))
 
     def fit(self, target: Tensor) -> None:
-        """Mean and standard deviation of the known values of target [N, T]; NaN is unknown."""
+        """Mean and standard deviation of the known values of target [N, T]; NaN is unknown.
+
+        Outputs beyond T, such as predicted log variances, stay as they are.
+        """
+        properties = target.shape[1]
         known = ~target.isnan()
         count = known.sum(dim=0).clamp(min=1)
-        self.mean.copy_(target.nan_to_num().double().sum(dim=0) / count)
-        deviation = torch.where(known, target - self.mean, 0.0).double().square().sum(dim=0) / count
-        self.scale.copy_(torch.where(deviation > 0, deviation.sqrt(), 1.0))
+        self.mean[:properties].copy_(target.nan_to_num().double().sum(dim=0) / count)
+        deviation = torch.where(known, target - self.mean[:properties], 0.0).double().square().sum(dim=0) / count
+        self.scale[:properties].copy_(torch.where(deviation > 0, deviation.sqrt(), 1.0))
 
     def forward(self, output: Tensor) -> Tensor:
         """[..., T] -> [..., T], at least in float32 whatever the network computes in."""

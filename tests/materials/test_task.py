@@ -11,7 +11,7 @@ from materials.data.descriptors import morgan_fingerprints
 from materials.data.molecular_graphs import MolecularGraphs
 from materials.models.dmpnn import DMPNN, DMPNNConfig
 from materials.models.molecular_gnn import GIN, AttentiveFP, MolecularGNNConfig
-from materials.task import Outcome, PropertyTable, PropertyTask, mean_prediction, member_deviation
+from materials.task import Outcome, PropertyTable, PropertyTask
 
 CPU = torch.device("cpu")
 SMILES = ["C" * n + tail for n in range(1, 13) for tail in ("O", "N", "C(=O)O", "c1ccccc1")]
@@ -87,7 +87,7 @@ def test_a_metric_counts_every_known_target_once() -> None:
     molecules, values = everything(task)
     scores = Accumulator()
     scores.add(task.metrics(task.model, (molecules, values)), torch.ones(len(SMILES)))
-    error = (mean_prediction(task.model(molecules), "regression") - values).abs() / task.model.head.scale.scale
+    error = (task.model(molecules).mean(dim=1) - values).abs() / task.model.head.scale.scale
     assert scores.compute()["mae"] == pytest.approx(error[~values.isnan()].mean().item(), rel=1e-5)
 
 
@@ -98,16 +98,37 @@ def test_standardisation_takes_known_values_only() -> None:
     assert model.head.scale.scale.tolist() == pytest.approx([np.std([1, 3, 5]), 1.0])
 
 
-def test_an_ensemble_is_the_mean_of_its_members() -> None:
+def test_an_ensemble_is_judged_by_the_mean_of_its_members() -> None:
     task = make_task(models(1)[0], CARBONS[:, None], "regression")
-    molecules, _ = task.batch("train", np.arange(10))
-    output = task.model.eval()(molecules).detach()
-    assert output.shape == (10, 2, 1)
-    torch.testing.assert_close(mean_prediction(output, "regression"), output.mean(1))
-    assert member_deviation(output, "regression").gt(0).all()
-    assert member_deviation(output[:, :1], "regression").isnan().all()
-    probability = mean_prediction(output, "classification")
-    assert probability.gt(0).all() and probability.lt(1).all()
+    samples, target = everything(task)
+    output = task.model(samples)
+    assert output.shape == (len(SMILES), 2, 1)
+    ((metric, _),) = task.metrics(task.model, (samples, target)).values()
+    torch.testing.assert_close(metric, (output.mean(dim=1) - target).abs()[:, 0])
+
+
+def test_a_predicted_variance_finds_the_noise() -> None:
+    """Alcohols and amines of one length have one target, acids a target with noise: their variance must be larger."""
+    noise = np.random.default_rng(0).normal(size=len(SMILES))
+    noisy = np.array([smiles.endswith("C(=O)O") for smiles in SMILES])
+    target = np.where(noisy, 5 * noise, 0.0)[:, None]
+    values = torch.tensor(target, dtype=torch.float32)
+    torch.manual_seed(0)
+    model = DMPNN(DMPNNConfig(width=32, readout_width=32, properties=2, aggregation="mean"))
+    packed = model.pack(MolecularGraphs.from_smiles(SMILES))
+    model.head.fit(values, packed.descriptors)
+    assert model.head.scale.scale[1] == 1 and model.head.scale.mean[1] == 0
+    task = PropertyTask(
+        model, {"train": PropertyTable(np.array(SMILES), packed, values)}, model.head.scale.scale, "regression",
+        "gaussian", CPU,
+    )  # fmt: skip
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        task.loss(model, everything(task)).mean().backward()
+        optimizer.step()
+    log_variance = model(everything(task)[0])[:, 0, 1].detach().numpy()
+    assert log_variance[noisy].mean() > log_variance[~noisy].mean() + 1
 
 
 @pytest.mark.parametrize("name", ["mean", "ridge", "random_forest", "gradient_boosting"])
