@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 POTENTIALS = Registry(
     "potential",
     {
+        "ace": "materials.models.ace:ACE",
         "chgnet": "materials.models.chgnet:CHGNet",
         "m3gnet": "materials.models.m3gnet:M3GNet",
         "tensornet": "materials.models.tensornet:TensorNet",

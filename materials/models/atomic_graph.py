@@ -7,13 +7,13 @@ the shorter angle cutoff (they come first), T angles. A pair p stands for two di
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -103,7 +103,9 @@ class Conservative(NamedTuple):
     magmom: Tensor | None
 
 
-def differentiate(model: nn.Module, graph: AtomicGraph, create_graph: bool = False) -> Conservative:
+def differentiate(
+    model: Callable[[AtomicGraph], SiteProperties], graph: AtomicGraph, create_graph: bool = False
+) -> Conservative:
     """Energy, forces and stress of a model that maps a graph to SiteProperties.
 
     The energy depends on positions and strain only through the pair vectors v: with g = dE/dv the force on an atom is
