@@ -222,8 +222,9 @@ class TrainConfig(RunConfig):
     domain: Literal["materials"] = "materials"
     model: ModelConfig
     data: DataConfig = Field(discriminator="name")
-    loss: Literal["l1", "mse", "huber"] = Field(
-        default="l1", description="of residuals in units of their mean absolute value"
+    loss: Literal["l1", "mse", "huber", "gaussian"] = Field(
+        default="l1",
+        description="of errors in units of the property's spread; gaussian: the model predicts a variance, too",
     )
     baseline: Literal["none", "composition"] = Field(
         default="composition",
