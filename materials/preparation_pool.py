@@ -23,6 +23,9 @@ START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_met
 PRELOADED = ["materials.preparation_pool", "materials.data.read", "materials.substances.crystal", "vesin"]
 """Imported once, in the server that workers are forked from."""
 
+FAILED_STARTS = 3
+"""One may be bad luck; after more than these in a row the installation or the machine is to blame."""
+
 
 def prepare_or_refuse(rows: Sequence[Row], card: Mapping[str, Any]) -> list[Prepared]:
     """`prepare`; where that fails in a way nobody foresaw, row by row, and the rows that fail are refused."""
@@ -69,7 +72,7 @@ class _Worker:
     """`task` is what it is at; `ready` once it has said that it runs."""
 
     def __init__(self, card: Mapping[str, Any], time_limit_s: float) -> None:
-        context = multiprocessing.get_context(START_METHOD)
+        context: Any = multiprocessing.get_context(START_METHOD)
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, dict(card), time_limit_s), daemon=True)
         self.process.start()
@@ -93,7 +96,7 @@ class PreparationPool:
     def __init__(self, card: Mapping[str, Any], workers: int, time_limit_s: float) -> None:
         self.card, self.time_limit_s = card, time_limit_s
         self.ahead = 2 * workers + 2
-        self.closed = False
+        self.closed, self.failed_starts = False, 0
         context = multiprocessing.get_context(START_METHOD)
         context.set_forkserver_preload(PRELOADED)
         self.workers = [self._start() for _ in range(workers)]
@@ -151,8 +154,9 @@ class PreparationPool:
         if self.closed:
             return
         reason = _reason(dead.exit_code(), self.time_limit_s)
-        if not dead.ready:
-            raise ConfigError(f"a worker process {reason} before its first input; workers=0 does without")
+        self.failed_starts = 0 if dead.ready else self.failed_starts + 1
+        if self.failed_starts > FAILED_STARTS:
+            raise ConfigError(f"{self.failed_starts} worker processes in a row could not start; the last {reason}")
         self.workers[self.workers.index(dead)] = self._start()
         task = dead.task
         if task and len(task.rows) > 1:

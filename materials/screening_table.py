@@ -81,7 +81,7 @@ class GrowingTable:
         frame = frame.assign(**{name: frame[name].str.replace("\r", " ") for name in ("id", "error")})
         text = frame.to_csv(index=False, header=not self.state.chunks, lineterminator="\n")
         self._stream.write(text.encode())
-        bad = int((frame["error"] != "").sum())
+        bad = sum(error != "" for error in frame["error"])
         self.state.chunks += 1
         self.state.bytes = self._stream.tell()
         self.state.predicted += len(frame) - bad

@@ -1,7 +1,7 @@
 """Periodic neighbour lists: all pairs of atoms within a cutoff, images included.
 
-Two implementations of one definition, tested against each other: a C library on the CPU, and plain torch for a
-batch of structures on any device, differentiable in positions and cells.
+Three implementations of one definition, tested against each other: a C library for one structure, an enumeration for
+many small ones on the CPU, and plain torch for a batch on any device, differentiable in positions and cells.
 
 Shapes: m atoms of one structure, A atoms of a batch of B structures, P pairs. A pair (i, j, S) stands for the
 vector r_j + S L - r_i with the lattice rows L; each pair appears twice, as (i, j, S) and (j, i, -S). An atom is a
@@ -11,14 +11,24 @@ neighbour of its own images, never of itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from materials.data.lattice_enumeration import HalfPairs, half_pairs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from materials.data.crystals import Crystals
+
+
+LARGE = 400
+"""Atoms above which the enumeration, whose time grows with their square, is slower than cell lists."""
+
+CHUNK_PAIRS = 200_000
+"""About as many pairs are found at a time: enough to amortise numpy's calls, some 30 MB of memory."""
 
 
 class Pairs(NamedTuple):
@@ -59,22 +69,49 @@ def half_neighbour_lists(crystals: Crystals, cutoffs_a: np.ndarray) -> tuple[np.
 
     Unlike elsewhere, each pair appears once: of (i, j) and (j, i) only one.
     """
+    found = list(_half_pairs(crystals, cutoffs_a))
+    if not found:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    first, second, distance, _ = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return first, second, distance
+
+
+def neighbour_lists(crystals: Crystals, cutoff_a: float) -> Pairs:
+    """Pairs of many structures at once, atoms counted through all; faster than one structure after another."""
+    found = list(_half_pairs(crystals, np.full(len(crystals), float(cutoff_a))))
+    first, second, distance, shift = ([getattr(one, name) for one in found] for name in HalfPairs._fields)
+    if not found:
+        return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 3), np.int32))
+    there, half = np.empty((2 * sum(map(len, first)), 3), np.int32), sum(map(len, first))
+    np.concatenate(shift, out=there[:half])
+    np.negative(there[:half], out=there[half:])
+    both = np.concatenate(first + second), np.concatenate(second + first)
+    return Pairs(*both, np.concatenate(distance + distance), there)
+
+
+def _half_pairs(crystals: Crystals, cutoffs_a: np.ndarray) -> Iterator[HalfPairs]:
+    """Small structures by enumeration, as many together as fill the cache; large ones one by one through vesin."""
+    offsets, large = crystals.offsets, crystals.n_atoms > LARGE
+    expected = crystals.n_atoms**2 * (1 + 2 * cutoffs_a**3 / crystals.volumes)
+    group = np.cumsum(np.where(large, CHUNK_PAIRS, expected)) // CHUNK_PAIRS
+    starts = np.flatnonzero((np.diff(group, prepend=-1) > 0) | large | np.append(False, large[:-1]))
+    for start, stop in pairwise([*starts.tolist(), len(crystals)]):
+        atoms, cutoffs = slice(offsets[start], offsets[stop]), cutoffs_a[start:stop]
+        if large[start]:
+            lattice = crystals.lattices[start]
+            found = _half_pairs_of_one(lattice, crystals.fractional[atoms] @ lattice, float(cutoffs[0]))
+        else:
+            part = slice(start, stop)
+            found = half_pairs(crystals.lattices[part], crystals.fractional[atoms], crystals.n_atoms[part], cutoffs)
+        yield found._replace(first=found.first + offsets[start], second=found.second + offsets[start])
+
+
+def _half_pairs_of_one(lattice: np.ndarray, positions: np.ndarray, cutoff_a: float) -> HalfPairs:
     from vesin import NeighborList
 
-    search = NeighborList(cutoff=1.0, full_list=False, n_threads=1)
-    periodic = np.ones(3, bool)
-
-    def one_by_one() -> Iterator[tuple[np.ndarray, ...]]:
-        positions, offsets = crystals.positions, crystals.offsets.tolist()
-        for index, (lattice, cutoff) in enumerate(zip(crystals.lattices, cutoffs_a.tolist(), strict=True)):
-            start, stop = offsets[index : index + 2]
-            search.cutoff = cutoff
-            pairs, distance = search.compute(positions[start:stop], lattice, periodic, quantities="Pd", copy=False)
-            yield pairs.astype(np.int64) + start, distance.copy()
-
-    found = list(one_by_one())
-    pairs = np.concatenate([np.zeros((0, 2), np.int64), *(one[0] for one in found)])
-    return pairs[:, 0], pairs[:, 1], np.concatenate([np.zeros(0), *(one[1] for one in found)])
+    search = NeighborList(cutoff=cutoff_a, full_list=False, n_threads=1)
+    first, second, distance, shift = search.compute(positions, lattice, periodic=True, quantities="ijdS")
+    return HalfPairs(first.astype(np.int64), second.astype(np.int64), distance, shift)
 
 
 def neighbour_list_torch(lattices: Tensor, positions: Tensor, n_atoms: Tensor, cutoff_a: float) -> TorchPairs:

@@ -61,7 +61,7 @@ def _from_extxyz(text: str) -> Atoms:
     header = text.split("\n", 2)[1]
     if any(len(width) > 6 or int(width) > MAX_COLUMNS for width in EXTXYZ_WIDTH.findall(header)):
         raise DataFormatError(f"announces more than {MAX_COLUMNS} columns")
-    return next(read_xyz(io.StringIO(text), index=slice(0, 1)))
+    return next(read_xyz(io.StringIO(text), index=0))
 
 
 def _from_json(text: str) -> Atoms:

@@ -20,7 +20,7 @@ from materials.data.symmetry import TOLERANCE_A
 from materials.models.crystal_graph import CrystalGraphBatch, Z
 from materials.substances import Substance
 
-GRAPHS_VERSION = "1"
+GRAPHS_VERSION = "2"
 """Raise it when the same crystals give other graphs: cached ones are then built again."""
 
 

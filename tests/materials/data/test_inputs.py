@@ -210,7 +210,7 @@ def test_a_frame_or_block_that_is_no_structure_is_one_refused_row(tmp_path: Path
     text = frames.read_text()
     frames.write_text(text.replace("Mg ", "Qq ", 1))
     assert formulas(frames) == ["ClNa", "refused", "Si2"]
-    frames.write_text(text + "5\nLattice=\"1 0 0\"\nNa 0 0 0\n")
+    frames.write_text(text + '5\nLattice="1 0 0"\nNa 0 0 0\n')
     assert formulas(frames) == ["ClNa", "MgO", "Si2", "refused"]
     frames.write_text(text + "five\n\n")
     assert formulas(frames) == ["ClNa", "MgO", "Si2", "refused"]

@@ -7,7 +7,7 @@ import torch
 from ase.build import bulk
 
 from materials.data.crystals import Crystals
-from materials.data.neighbours import half_neighbour_lists, neighbour_list, neighbour_list_torch
+from materials.data.neighbours import half_neighbour_lists, neighbour_list, neighbour_list_torch, neighbour_lists
 
 CUTOFF_A = 4.0
 
@@ -28,6 +28,39 @@ def test_c_library_agrees_with_ase(random_cells, reference):
         found = ordered(*neighbour_list(atoms.cell.array, atoms.positions, CUTOFF_A))
         np.testing.assert_array_equal(found[0], rows)
         np.testing.assert_allclose(found[1], distance, atol=1e-9)
+
+
+def test_many_structures_at_once_agree_with_ase(random_cells, reference):
+    """Atoms outside their cell are wrapped on packing: distances, not shifts, are those of the cell as given."""
+    crystals = Crystals.from_atoms(random_cells, [str(n) for n in range(len(random_cells))])
+    found = neighbour_lists(crystals, CUTOFF_A)
+    owner, vectors = crystals.structure_of_atom[found.first], crystals.positions[found.second]
+    vectors = vectors - crystals.positions[found.first]
+    vectors += np.einsum("ps,psx->px", found.shift, crystals.lattices[owner])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), found.distance, atol=1e-9)
+    for number, (rows, distance) in enumerate(reference):
+        mine = owner == number
+        start = crystals.offsets[number]
+        for found_ends, ends in ((found.first, rows[:, 0]), (found.second, rows[:, 1])):
+            order, other = np.lexsort((found.distance[mine], found_ends[mine])), np.lexsort((distance, ends))
+            np.testing.assert_array_equal(found_ends[mine][order] - start, ends[other])
+            np.testing.assert_allclose(found.distance[mine][order], distance[other], atol=1e-9)
+
+
+def test_large_and_small_structures_mix_in_one_call(monkeypatch, random_cells):
+    crystals = Crystals.from_atoms(random_cells, [str(n) for n in range(len(random_cells))])
+    expected = neighbour_lists(crystals, CUTOFF_A)
+    monkeypatch.setattr("materials.data.neighbours.LARGE", 3)
+    monkeypatch.setattr("materials.data.neighbours.CHUNK_PAIRS", 50)
+    found = neighbour_lists(crystals, CUTOFF_A)
+    for one, other in zip(ordered(*found), ordered(*expected), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)
+
+
+def test_pairs_on_the_sphere_are_found_whatever_the_rounding():
+    for length in np.linspace(2.0, 5.0, 50):
+        crystals = Crystals.from_atoms([bulk("Po", "sc", a=length)], ["Po"])
+        assert len(neighbour_lists(crystals, length * (1 + 1e-12)).first) == 6
 
 
 def test_torch_batch_agrees_with_ase(random_cells, reference):
