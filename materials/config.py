@@ -286,6 +286,9 @@ class PredictConfig(Section):
     id_column: str | None = Field(
         default=None, min_length=1, description="column that names the rows; null: by its usual names, if there is one"
     )
+    interval: float | None = Field(
+        default=None, gt=0, lt=1, description="0.9: also the ends of calibrated 90 % intervals; null: none"
+    )
     shard: str | None = Field(
         default=None,
         pattern=r"^\d+/\d+$",

@@ -61,7 +61,7 @@ def predict(config: PredictConfig) -> int:
     predictor = PropertyPredictor.from_pretrained(config.model, config.device)
     substance = predictor.card["substance"]
     inputs = Inputs(config.input, substance, config.column, config.id_column, lambda file: is_result(file, path))
-    asked = config.model_dump(include={"model", "input", "column", "id_column"})
+    asked = config.model_dump(include={"model", "input", "column", "id_column", "interval"})
     table = GrowingTable(shard_path(path, *shard), {**asked, "shard": f"{shard.number}/{shard.count}"})
     try:
         if not table.state.done:
@@ -89,7 +89,7 @@ def screen(
         workers = max((os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
     with ScreeningProgress(inputs, table.state) as progress:
         for prepared in _prepared(predictor, chunks, workers, config.time_limit_s):
-            frames = [predictor.predict_prepared(part, config.budget) for part in prepared]
+            frames = [predictor.predict_prepared(part, config.budget, config.interval) for part in prepared]
             table.append(pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0])
             progress.show()
 
