@@ -35,7 +35,8 @@ from materials.metrics import rmse, roc_auc
 from materials.predictor import PropertyPredictor
 from materials.samples import load_samples
 from materials.study import train
-from materials.task import Outcome, mean_prediction
+from materials.task import Outcome
+from materials.uncertainty.moments import class_moments, regression_moments
 
 NAMES = ("freesolv", "esol", "bace", "bbbp", "lipophilicity", "tox21", "cep-pce")
 SET_ASIDE = 0.1
@@ -116,8 +117,9 @@ def ours(rows: Rows, folder: Path, overrides: Sequence[str] = ()) -> dict[str, A
     assert run is not None
     predictor = PropertyPredictor.from_pretrained(run.path / "model", "cpu")
     outputs = predictor.outputs(load_samples(config.data, "test").graphs)
-    alone = [rows.score(mean_prediction(outputs[:, [m]], rows.kind).numpy()) for m in range(outputs.shape[1])]
-    return {"score": rows.score(mean_prediction(outputs, rows.kind).numpy()), "member": float(np.mean(alone))}
+    moments = regression_moments if rows.kind == "regression" else class_moments
+    alone = [rows.score(moments(outputs[:, [m]]).mean.numpy()) for m in range(outputs.shape[1])]
+    return {"score": rows.score(moments(outputs).mean.numpy()), "member": float(np.mean(alone))}
 
 
 def baseline(rows: Rows, name: str) -> dict[str, Any]:
