@@ -53,7 +53,8 @@ def list_datasets(known: dict[str, Dataset]) -> Table:
     """One row a data set."""
     table = Table("name", "what it is", "MB", "licence")
     for name, dataset in known.items():
-        table.add_row(name, dataset.title, f"{dataset.bytes / 1e6:.1f}", dataset.licence)
+        size = "in place" if dataset.store else f"{dataset.bytes / 1e6:.1f}"
+        table.add_row(name, dataset.title, size, dataset.licence)
     return table
 
 
@@ -61,6 +62,8 @@ def fetch(dataset: Dataset) -> bool:
     """Bring the files to this machine and print their paths."""
     from common.data import datasets
 
+    if dataset.store:
+        print(f"{dataset.name} is read in place from {dataset.store}: nothing to fetch")
     for path in datasets.fetch(dataset).values():
         print(path)
     return True

@@ -77,6 +77,8 @@ class Dataset:
     homepage: str
     files: tuple[File, ...]
     sources: tuple[Source, ...] = ()
+    store: str | None = None
+    """Address of a public store too large to fetch: what is needed of it is read in place."""
 
     @property
     def bytes(self) -> int:
