@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 from ase.data import chemical_symbols
+from scipy.spatial.distance import pdist
 
 from common.app.errors import CheckpointError, DataFormatError
 from common.app.registry import Registry
 from common.predictor import Predictor
-from materials.data.read import read_crystal
+from materials.data.frames import FARTHEST_A
+from materials.data.read import OVERLAP_A, read_crystal
 from materials.models.atomic_graph import AtomicGraph, differentiate
 from materials.predictor import source_name
 from materials.weights.published import PUBLISHED
@@ -83,7 +85,8 @@ class Potential(Predictor):
     def predict(self, inputs: Any | Sequence[Any], budget: int | None = None) -> pd.DataFrame:
         """One row an input, in order: id, energy_ev, energy_ev_per_atom, forces_ev_a, stress_ev_a3, magmoms, error.
 
-        inputs: paths, ase.Atoms or pymatgen Structures, one or many; periodic in three directions.
+        inputs: paths, ase.Atoms or pymatgen Structures, one or many; periodic in three directions, ase.Atoms also in
+        none.
         An input that is refused has NaN, None for its arrays, and its reason in `error` ("" otherwise).
         budget: atoms held at once.
         """
@@ -92,7 +95,7 @@ class Potential(Predictor):
         atoms, rows, errors = [], [], [""] * len(many)
         for row, source in enumerate(many):
             try:
-                one = read_crystal(source)
+                one = _read(source)
                 self.refuse_unknown_elements(one.numbers)
             except DataFormatError as error:
                 errors[row] = str(error)
@@ -135,6 +138,20 @@ class Potential(Predictor):
         if unknown:
             symbols = ", ".join(chemical_symbols[z] for z in unknown)
             raise DataFormatError(f"holds {symbols}, which the training data of '{self.card['name']}' did not")
+
+
+def _read(source: Any) -> Atoms:
+    """A crystal from anything that `read_crystal` takes, or a checked molecule from ase.Atoms without periodicity."""
+    if not hasattr(source, "get_atomic_numbers") or source.pbc.any():
+        return read_crystal(source)
+    if not len(source) or not (np.abs(source.positions) < FARTHEST_A).all():
+        raise DataFormatError(f"ase.Atoms {source.symbols}: expected atoms at finite positions in angstrom")
+    distances = pdist(source.positions)
+    if distances.size and distances.min() < OVERLAP_A:
+        raise DataFormatError(
+            f"ase.Atoms {source.symbols}: two atoms are {distances.min():.3g} Å apart; expected at least {OVERLAP_A} Å"
+        )
+    return source
 
 
 def _batches(atoms: Sequence[Atoms], budget: int) -> Iterator[list[Atoms]]:

@@ -74,7 +74,7 @@ def make_task(config: PotentialTrainConfig, splits: Mapping[str, Frames], device
 
 
 def element_energies(frames: Frames, isolated_ev: Mapping[int, float]) -> tuple[tuple[float, ...], np.ndarray]:
-    """Of each element: the energy of an isolated atom, and the mean energy that bound ones gain beyond it (both [S] eV).
+    """Of each element the energy of an isolated atom, and the mean energy that bound ones gain beyond it, both [S] eV.
 
     Where the first are unknown, energies that fit the frames best stand for them, and nothing is gained.
     """
@@ -192,7 +192,8 @@ def _report(
     rows = []
     for z in frames.elements:
         true, found = frames.forces[frames.numbers == z].ravel(), forces[frames.numbers == z].ravel()
-        rows.append((chemical_symbols[z], len(true) // 3, 1000 * float(mae(true, found)), 1000 * float(rmse(true, found))))
+        scores_of_element = (1000 * float(score(true, found)) for score in (mae, rmse))
+        rows.append((chemical_symbols[z], len(true) // 3, *scores_of_element))
     by_element = data_table(("Element", "Atoms", "Force MAE (meV/Å)", "Force RMSE (meV/Å)"), rows)
     sections = [Section("Energies and forces", pictures), Section("By element", by_element)]
     return run_report(run.path, card["description"], tiles=tiles, data=card["data"], domain_sections=sections)

@@ -82,9 +82,15 @@ class Frames:
         """The frames at `indices`, in that order."""
         counts, starts = self.n_atoms[indices], self.offsets[:-1][indices]
         rows = np.arange(counts.sum()) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
-        by_frame = (array[indices] for array in (self.cells, self.periodic, self.energy))
         return Frames(
-            counts, self.numbers[rows], self.positions[rows], *by_frame, self.forces[rows], self.stress[indices]
+            counts,
+            self.numbers[rows],
+            self.positions[rows],
+            self.cells[indices],
+            self.periodic[indices],
+            self.energy[indices],
+            self.forces[rows],
+            self.stress[indices],
         )
 
     def atoms(self, index: int) -> Atoms:
@@ -148,9 +154,9 @@ class Frames:
         arrays = {"pos": self.positions, "forces": self.forces}
         arrays |= {"cell": self.cells} if self.periodic.any() else {}
         arrays |= {"stress": self.stress} if np.isfinite(self.stress).any() else {}
-        small = {name: values.astype(np.float32) for name, values in arrays.items()}
-        counts, numbers = self.n_atoms.astype(np.int32), self.numbers.astype(np.uint8)
-        np.savez_compressed(path, n_atoms=counts, z=numbers, energy=self.energy, **small)
+        content: dict[str, Any] = {name: values.astype(np.float32) for name, values in arrays.items()}
+        content |= {"n_atoms": self.n_atoms.astype(np.int32), "z": self.numbers.astype(np.uint8), "energy": self.energy}
+        np.savez_compressed(path, **content)
 
     def _check_values(self) -> None:
         def refuse(bad: Any, reason: str) -> None:

@@ -14,10 +14,7 @@ from materials.potential_config import FrameData, OwnFrames
 
 def load_frames(config: FrameData, split: str, offline: bool = False) -> Frames:
     """The train or val frames of a data set, or of the user's own files."""
-    if isinstance(config, OwnFrames):
-        frames = _own(config, split)
-    else:
-        frames = load(config.name, split, offline)
+    frames = _own(config, split) if isinstance(config, OwnFrames) else load(config.name, split, offline)
     limit = {"train": config.train_limit, "val": config.val_limit}[split]
     return frames.subset(np.arange(len(frames))[:limit])
 

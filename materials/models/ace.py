@@ -212,7 +212,7 @@ class ACE(nn.Module):
             features, _ = layer(features, sources, density)
 
     def _message(self, number: int, features: Tensor) -> Tensor:
-        """What atoms tell their neighbours, [A, H] -> [A, D]; bounded, because products amplify it from layer to layer."""
+        """What atoms tell their neighbours, [A, H] -> [A, D]; bounded, because products amplify it layer by layer."""
         return torch.tanh(self.sources[number - 1](features))
 
     def _density(self, graph: AtomicGraph) -> tuple[Density, Tensor]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms, units
-from ase.build import bulk
+from ase.build import bulk, molecule
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.md.velocitydistribution import thermalize_momenta
 from ase.md.verlet import VelocityVerlet
@@ -165,6 +165,15 @@ def test_predict_gives_a_row_an_input_and_says_what_was_wrong(potential, crystal
         iron = bulk("Fe")
         iron.calc = potential.calculator()
         iron.get_potential_energy()
+
+
+def test_predict_takes_molecules_and_refuses_impossible_ones(potential):
+    water, hydrogen, lost = molecule("H2O"), molecule("H2"), molecule("H2O")
+    hydrogen.positions *= 0.1
+    lost.positions[1, 0] = np.nan
+    frame = potential.predict([water, hydrogen, lost])
+    assert frame.energy_ev[0] == pytest.approx(energy(potential, water)) and frame.error[0] == ""
+    assert "Å apart" in frame.error[1] and "finite positions" in frame.error[2]
 
 
 def test_saved_and_loaded_it_says_the_same(tmp_path, crystal):

@@ -1,4 +1,4 @@
-"""Harmonics against their formula and their orthogonality; products on the sphere against the integral they stand for."""
+"""Harmonics against their formula and their orthogonality; products on the sphere against the exact integral."""
 
 import numpy as np
 import torch
