@@ -132,8 +132,8 @@ class Fields:
         raise DataFormatError(
             f"{self.where}: {self.channels[c].label} at {times[t].astype('datetime64[m]')} is {values[t, c, h, w]} at "
             f"latitude {self.grid.latitudes[h]:g}, longitude {self.grid.longitudes[w]:g} ({int(bad[t, c].sum())} "
-            f"points of that field, {bad[:, c].any((1, 2)).sum()} of {len(times)} times read here); fill the values, leave the "
-            "times out, or leave the variable out"
+            f"points of that field, {bad[:, c].any((1, 2)).sum()} of {len(times)} times read here); fill the values, "
+            "leave the times out, or leave the variable out"
         )
 
 

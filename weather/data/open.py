@@ -137,7 +137,7 @@ def _open_grib(target: str, location: str) -> xr.Dataset:
     if "://" in target:
         raise ConfigError(f"{location}: GRIB is read from files on this machine only; download it first")
     try:
-        import cfgrib
+        import cfgrib  # pyright: ignore[reportMissingImports]
     except (ImportError, RuntimeError) as error:
         raise ConfigError(
             f"{location} is GRIB, which needs cfgrib ({error}): pip install 'trifold[grib]', or convert it to NetCDF "
@@ -176,9 +176,8 @@ def _brought_here(address: str) -> str:
 
 
 def _kind(target: str, location: str) -> Kind:
-    suffix = SUFFIXES.get(Path(urlsplit(target).path if "://" in target else target).suffix.lower())
     if "://" in target:
-        return suffix or "zarr"
+        return SUFFIXES.get(Path(urlsplit(target).path).suffix.lower(), "zarr")
     path = Path(target)
     if not path.exists():
         raise DownloadError(f"{location}: {target} is not there; check the path, or TRIFOLD_MIRROR")
@@ -188,7 +187,7 @@ def _kind(target: str, location: str) -> Kind:
         raise DataFormatError(f"{location} is a folder without {', '.join(ZARR_FILES)}; expected a Zarr store")
     with path.open("rb") as stream:
         head = stream.read(4)
-    kind = next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), None)
+    kind: Kind | None = next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), None)
     if kind is None:
         raise DataFormatError(
             f"{location} begins with {head!r}; expected NetCDF, GRIB or a Zarr store. A damaged file has to be fetched "
