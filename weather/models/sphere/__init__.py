@@ -1,0 +1,1 @@
+"""Functions on the sphere: quadrature, Legendre functions, spherical harmonic transforms."""

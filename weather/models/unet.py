@@ -1,0 +1,113 @@
+"""U-Net on a latitude-longitude plane, Ronneberger et al. 2015, arXiv:1505.04597, with residual blocks.
+
+Every convolution sees the other side of the seam and of the poles on a globe, and the repeated edge around a region.
+Shapes: B samples, C channels, H latitudes, W longitudes, D length of the conditioning vector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from common.app.errors import ConfigError
+from weather.models.boundary import Boundary, pad
+from weather.models.neural_operator import Modulation, check_condition
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """
+    levels     resolutions, each half of the one above; channels double at each
+    blocks     residual blocks at each level, downwards and again upwards
+    """
+
+    in_channels: int
+    out_channels: int
+    height: int
+    width: int
+    boundary: Boundary = "globe"
+    channels: int = 32
+    levels: int = 3
+    blocks: int = 1
+    condition: int = 0
+
+
+class BoundedConvolution(nn.Conv2d):
+    """3 x 3, with the boundary's values beyond the edge."""
+
+    def __init__(self, inputs: int, outputs: int, boundary: Boundary) -> None:
+        super().__init__(inputs, outputs, 3)
+        self.boundary: Boundary = boundary
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(pad(input, 1, 1, self.boundary))
+
+
+class ConvolutionBlock(nn.Module):
+    """Two convolutions around a skip; group normalisation modulated by the conditioning vector."""
+
+    def __init__(self, inputs: int, outputs: int, boundary: Boundary, condition: int) -> None:
+        super().__init__()
+        self.first = BoundedConvolution(inputs, outputs, boundary)
+        self.second = BoundedConvolution(outputs, outputs, boundary)
+        self.norm = nn.GroupNorm(1, outputs)
+        self.modulation = Modulation(condition, outputs) if condition else None
+        self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        y = self.norm(self.first(x))
+        if self.modulation is not None and condition is not None:
+            scale, shift = self.modulation(condition)
+            y = y * scale[:, :, None, None] + shift[:, :, None, None]
+        return self.skip(x) + self.second(F.gelu(y))
+
+
+class UNet(nn.Module):
+    """[B, C_in, H, W] -> [B, C_out, H, W]; any H and W of at least 2 ^ levels."""
+
+    config_class = UNetConfig
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        coarsest = min(config.height, config.width) / 2 ** (config.levels - 1)
+        if config.levels < 1 or config.blocks < 1 or coarsest < 2:
+            raise ConfigError(
+                f"a U-Net of {config.levels} levels and {config.blocks} blocks on {config.height} by {config.width} "
+                "points: expected at least one of each, and two points left on the coarsest level"
+            )
+        self.config = config
+        widths = [config.channels * 2**level for level in range(config.levels)]
+        self.first = BoundedConvolution(config.in_channels, widths[0], config.boundary)
+        self.down = nn.ModuleList(self._level(widths[max(i - 1, 0)], width) for i, width in enumerate(widths))
+        self.up = nn.ModuleList(self._level(fine + coarse, fine) for fine, coarse in pairwise(widths))
+        self.last = BoundedConvolution(widths[0], config.out_channels, config.boundary)
+
+    def _level(self, inputs: int, outputs: int) -> nn.ModuleList:
+        config = self.config
+        return nn.ModuleList(
+            ConvolutionBlock(outputs if i else inputs, outputs, config.boundary, config.condition)
+            for i in range(config.blocks)
+        )
+
+    def forward(self, state: Tensor, condition: Tensor | None = None) -> Tensor:
+        """state [B, C_in, H, W], condition [B, D] where the model has one -> [B, C_out, H, W]"""
+        check_condition(self.config.condition, condition)
+        x, skips = self.first(state), []
+        for level, stage in enumerate(self.down):
+            if level:
+                x = F.avg_pool2d(x, 2, ceil_mode=True)
+            x = self._run(stage, x, condition)
+            skips.append(x)
+        for skip, stage in zip(reversed(skips[:-1]), reversed(self.up), strict=True):
+            x = F.interpolate(x, size=skip.shape[2:], mode="nearest")
+            x = self._run(stage, torch.cat([skip, x], dim=1), condition)
+        return self.last(x)
+
+    def _run(self, stage: nn.Module, x: Tensor, condition: Tensor | None) -> Tensor:
+        for block in stage.children():
+            x = block(x, condition)
+        return x
