@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 from pydantic import Field, model_validator
 
 from common.app.config import Device, RunConfig, Section
+from materials.potential_config import FrameData, OwnFrames, PotentialConfig, PotentialTrainConfig
 
 CrystalSet = Literal["mp2018", "matbench-perovskites", "matbench-phonons", "nomad2018", "ionic-lattice"]
 MoleculeSet = Literal[
@@ -127,7 +128,9 @@ class ElementAttentionConfig(_Model):
         return _divides(self, "heads", "width")
 
 
-AnyModel = CGCNNConfig | ResidualCGCNNConfig | ElementAttentionConfig | DMPNNConfig | MolecularGNNConfig
+AnyModel = (
+    CGCNNConfig | ResidualCGCNNConfig | ElementAttentionConfig | DMPNNConfig | MolecularGNNConfig | PotentialConfig
+)
 ModelConfig = Annotated[AnyModel, Field(discriminator="name")]
 
 
@@ -135,6 +138,7 @@ class _Data(Section):
     """What is learned from, and which of its numbers."""
 
     substance: ClassVar[str]
+    own: ClassVar[bool] = False
     target: str | tuple[str, ...] = Field(
         min_length=1, description="property, by its name in the data set; several as [a,b]; all: every one"
     )
@@ -177,6 +181,7 @@ class CompositionData(_Data):
 class OwnTable(Section):
     """A user's own materials with their properties."""
 
+    own: ClassVar[bool] = True
     path: str = Field(min_length=1, description="your table; see `trifold materials train --help`")
     outcome: Literal["regression", "classification"] = Field(
         default="regression", description="numbers, or classes 0 and 1"
@@ -213,7 +218,8 @@ class OwnCompositions(OwnTable, CompositionData):
 
 
 OwnData = OwnCrystals | OwnMolecules | OwnCompositions
-DataConfig = CrystalData | MoleculeData | CompositionData | OwnData
+PropertyData = CrystalData | MoleculeData | CompositionData | OwnData
+DataConfig = PropertyData | FrameData | OwnFrames
 
 
 class TrainConfig(RunConfig):
@@ -239,6 +245,19 @@ class TrainConfig(RunConfig):
         description="folder that the trained predictor is also saved to, ready for model=<folder>",
     )
 
+    @property
+    def property_data(self) -> PropertyData:
+        """The data section, where properties are learned."""
+        assert not isinstance(self.data, FrameData)
+        return self.data
+
+    @property
+    def potential(self) -> PotentialTrainConfig | None:
+        """The part that concerns an interatomic potential, where the data are frames."""
+        if not isinstance(self.data, FrameData):
+            return None
+        return PotentialTrainConfig.model_validate(self.model_dump(include=set(PotentialTrainConfig.model_fields)))
+
     @model_validator(mode="after")
     def _same_substance(self) -> TrainConfig:
         if self.model.substance != self.data.substance:
@@ -248,6 +267,8 @@ class TrainConfig(RunConfig):
                 f"model={self.model.name} takes a {self.model.substance}, data={self.data.name} holds a "
                 f"{self.data.substance} a row; choose one of model={', '.join(fitting)}"
             )
+        if self.potential and (self.start_from or self.baseline != "composition"):
+            raise ValueError("start_from and baseline are for properties; a potential takes neither")
         return self
 
 
@@ -308,7 +329,9 @@ class PredictConfig(Section):
 class BenchmarkConfig(Section):
     """`trifold materials benchmark`."""
 
-    table: Literal["mp2018"] = Field(description="published table that is reproduced")
+    table: Literal["mp2018", "matbench", "moleculenet", "mlip"] = Field(
+        description="published table that is reproduced"
+    )
     train: bool = Field(default=False, description="run the training recipe first, instead of using the shipped model")
     device: Device = "auto"
     output: str | None = Field(

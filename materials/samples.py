@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from common.app.errors import ConfigError
-from materials.config import DataConfig, OwnTable
+from materials.config import OwnTable, PropertyData
 from materials.data.catalogue import CATALOGUE, Outcome, Property
 from materials.data.own_files import load_own
 from materials.substances import SUBSTANCES, Collection, Substance
@@ -41,7 +41,7 @@ class Samples:
 
 
 def load_samples(
-    data: DataConfig, split: str, settings: Mapping[str, Any] | None = None, limit: int | None = None, offline=False
+    data: PropertyData, split: str, settings: Mapping[str, Any] | None = None, limit: int | None = None, offline=False
 ) -> Samples:
     """The materials of a split that have a known target.
 
@@ -61,14 +61,14 @@ def load_samples(
     return Samples(substance, collection, graphs, target[known])
 
 
-def properties_of(data: DataConfig) -> dict[str, Property]:
+def properties_of(data: PropertyData) -> dict[str, Property]:
     """Unit and outcome of each target of the configuration."""
     if isinstance(data, OwnTable):
         return {target: Property(data.unit, data.outcome) for target in data.targets}
     return {target: CATALOGUE[data.name].property(data.name, target) for target in data.targets}
 
 
-def outcome_of(data: DataConfig) -> Outcome:
+def outcome_of(data: PropertyData) -> Outcome:
     """Numbers or classes; ConfigError where the targets are some of each."""
     properties = properties_of(data)
     outcome = properties[data.targets[0]].outcome
@@ -77,6 +77,6 @@ def outcome_of(data: DataConfig) -> Outcome:
     return outcome
 
 
-def _column(collection: Collection, data: DataConfig, name: str) -> np.ndarray:
+def _column(collection: Collection, data: PropertyData, name: str) -> np.ndarray:
     properties_of(data)  # names the target where it is unknown
     return np.asarray(collection.targets[name], np.float64)

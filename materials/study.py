@@ -22,7 +22,7 @@ from common.training.distributed import World, from_main, process_group, world_f
 from common.training.precision import select_device, set_up_numerics
 from common.training.run_directory import OUTPUTS, RunDirectory, open_run
 from common.training.trainer import Trainer
-from materials.config import DataConfig, EvaluateConfig, OwnTable, TrainConfig
+from materials.config import EvaluateConfig, OwnTable, PropertyData, TrainConfig
 from materials.data.datasets import DATASETS
 from materials.explanation.nearest import TrainingIndex
 from materials.models import MODELS
@@ -44,7 +44,8 @@ def train(config: TrainConfig) -> RunDirectory | None:
     with process_group(device) as world:
         limits = {"train": config.data.train_limit, "val": config.data.val_limit}
         splits = {
-            name: load_samples(config.data, name, limit=limit, offline=config.offline) for name, limit in limits.items()
+            name: load_samples(config.property_data, name, limit=limit, offline=config.offline)
+            for name, limit in limits.items()
         }
         task = make_task(config, splits, device)
         if config.check:
@@ -66,7 +67,7 @@ def make_task(config: TrainConfig, splits: Mapping[str, Samples], device: torch.
         start_from(model, config.start_from)
     tables = {name: samples.table(model, device) for name, samples in splits.items()}
     substance.fit(model, tables["train"].packed, tables["train"].target, config.baseline)
-    return PropertyTask(model, tables, substance.unit(model), outcome_of(config.data), config.loss, device)
+    return PropertyTask(model, tables, substance.unit(model), outcome_of(config.property_data), config.loss, device)
 
 
 def new_model(config: TrainConfig, samples: Samples) -> nn.Module:
@@ -75,7 +76,7 @@ def new_model(config: TrainConfig, samples: Samples) -> nn.Module:
     settings = samples.substance.settings(config.data)
     values = {
         **config.model.model_dump(exclude={"name"}),
-        "properties": len(config.data.targets) * (2 if config.loss == "gaussian" else 1),
+        "properties": len(config.property_data.targets) * (2 if config.loss == "gaussian" else 1),
         "cutoff_a": settings.get("cutoff_a"),
         "descriptors": len(settings.get("descriptors", ())),
     }
@@ -123,32 +124,33 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     return scores
 
 
-def data_of(card: Mapping[str, Any], name: str, path: str | None = None) -> DataConfig:
+def data_of(card: Mapping[str, Any], name: str, path: str | None = None) -> PropertyData:
     """The data section that loads what the model of a card predicts, from the data set `name`."""
     section: dict[str, Any] = {"name": name, "target": card["property"]}
     if path:
         section |= {"path": path, "outcome": card["outcome"]}
-    return TypeAdapter(DataConfig).validate_python(section)
+    return TypeAdapter(PropertyData).validate_python(section)
 
 
 def predictor_of(
     config: TrainConfig, weights: Mapping[str, Tensor], splits: Mapping[str, Samples], device: torch.device
 ) -> PropertyPredictor:
     """The trained model with its card."""
-    properties = properties_of(config.data)
+    data = config.property_data
+    properties = properties_of(data)
     names, units = list(properties), [one.unit for one in properties.values()]
     train_split = splits["train"]
     card = {
         "name": config.experiment.replace("_", "-"),
-        "description": f"{', '.join(names)} of {train_split.substance.plural}, trained on {_title(config.data)}",
+        "description": f"{', '.join(names)} of {train_split.substance.plural}, trained on {_title(data)}",
         "architecture": config.model.name,
         "substance": config.data.substance,
         "property": names[0] if len(names) == 1 else names,
         "unit": units[0] if len(units) == 1 else units,
-        "outcome": outcome_of(config.data),
+        "outcome": outcome_of(data),
         "input": train_split.substance.settings(config.data),
         "elements": sorted(set(train_split.substance.elements(train_split.collection)[0].tolist())),
-        "data": {"train": len(train_split), "val": len(splits["val"]), **_data_facts(config.data)},
+        "data": {"train": len(train_split), "val": len(splits["val"]), **_data_facts(data)},
         "licence": "Apache-2.0",
         "recipe": config.model_dump(mode="json", exclude={"resume", "check", "run_dir", "offline", "save_as"}),
     }
@@ -247,14 +249,14 @@ def _write_predictions(
     pd.DataFrame(columns).to_csv(folder / f"{name}.csv", index=False)
 
 
-def _data_facts(data: DataConfig) -> dict[str, Any]:
+def _data_facts(data: PropertyData) -> dict[str, Any]:
     if isinstance(data, OwnTable):
         return {"name": data.path}
     dataset = DATASETS[data.name]
     return {"name": data.name, "licence": dataset.licence, "citation": dataset.citation}
 
 
-def _title(data: DataConfig) -> str:
+def _title(data: PropertyData) -> str:
     return data.path if isinstance(data, OwnTable) else DATASETS[data.name].title
 
 

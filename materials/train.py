@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 def run(config: TrainConfig) -> None:
     """The verb itself, on a validated configuration."""
+    if potential := config.potential:
+        from materials.potential_study import train as train_potential
+
+        train_potential(potential)
+        return
     from materials.study import train
 
     train(config)

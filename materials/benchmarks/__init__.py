@@ -14,6 +14,7 @@ from common.results.environment import describe_environment
 from common.results.report import Section, Tile, write_report
 from common.results.tables import Row, Table
 from common.training.run_directory import OUTPUTS
+from materials.benchmarks import mlip
 from materials.config import BenchmarkConfig, TrainConfig
 from materials.predictor import PropertyPredictor
 from materials.report import TITLES, property_sections, score
@@ -38,7 +39,18 @@ class Measured:
 
 
 OURS: dict[str, tuple[Measured, ...]] = {
-    "mp2018": (Measured("mp2018-eform", "mp2018_eform", "mp2018", "val", "e_form", "mae", "validation_part"),),
+    "mp2018": (
+        Measured("mp2018-eform", "mp2018_eform", "mp2018", "val", "e_form", "mae", "validation_part"),
+        Measured("mp2018-bandgap", "mp2018_bandgap", "mp2018", "val", "band_gap", "mae", "validation_part"),
+    ),
+    "matbench": (
+        Measured(
+            "perovskites-eform", "matbench_perovskites", "matbench-perovskites", "val", "perovskites", "mae",
+            "fold_3_of_three",
+        ),
+        Measured("phonons", "matbench_phonons", "matbench-phonons", "val", "phonons", "mae", "fold_3_of_three"),
+        Measured("expt-gap", "matbench_expt_gap", "matbench-expt-gap", "val", "expt_gap", "mae", "fold_3_of_three"),
+    ),
 }
 
 
@@ -47,7 +59,7 @@ def run(config: BenchmarkConfig) -> None:
     folder = Path(config.output) if config.output else _new_folder(config.table)
     folder.mkdir(parents=True, exist_ok=True)
     rows, sections, tiles = [], [], []
-    for measured in OURS[config.table]:
+    for measured in OURS.get(config.table, ()):
         model = _trained(measured.experiment, config) if config.train else measured.model
         predictor = PropertyPredictor.from_pretrained(model, config.device)
         card, started = predictor.card, time.perf_counter()
@@ -59,6 +71,8 @@ def run(config: BenchmarkConfig) -> None:
         tiles.append(Tile(f"{card['name']} {TITLES[measured.metric]}", f"{value:.4f}", str(card["unit"])))
         heading = f"{card['name']}: "
         sections += [Section(heading + one.heading, one.html) for one in property_sections(samples, estimate, card)]
+    if config.table == "mlip":
+        rows += mlip.our_rows(config.device, config.offline)
     table = Table.load(TABLES / f"{config.table}.yaml").with_rows(*rows)
     Console().print(table.to_rich())
     (folder / "table.json").write_text(json.dumps(table.to_json(), indent=1))

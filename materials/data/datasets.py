@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common.data.datasets import Dataset, File, Source
-from materials.data import matbench_compositions, matbench_crystals, moleculenet
+from materials.data import matbench_compositions, matbench_crystals, mlip, moleculenet
 
 GITHUB = "https://raw.githubusercontent.com"
 LEADERBOARD = (
@@ -88,4 +88,5 @@ DATASETS: dict[str, Dataset] = {
     **matbench_crystals.DATASETS,
     **matbench_compositions.DATASETS,
     **moleculenet.DATASETS,
+    **mlip.DATASETS,
 }

@@ -15,6 +15,7 @@ from common.app.composition import Request, Verb, compose_config, load_config
 from common.app.config import OptimizerConfig, ScheduleConfig, Section, TrainerConfig
 from common.app.config_keys import Keys
 from materials.config import OwnTable
+from materials.data import mlip
 from materials.data.catalogue import CATALOGUE
 from materials.data.datasets import DATASETS
 
@@ -26,7 +27,7 @@ VARIANTS = {
     for name in get_args(kind.model_fields["name"].annotation)
 }
 OWN = ["data.path=table.csv", "data.target=y"]
-MODEL_FOR = {"crystal": "residual_cgcnn", "molecule": "dmpnn", "composition": "element_attention"}
+MODEL_FOR = {"crystal": "residual_cgcnn", "molecule": "dmpnn", "composition": "element_attention", "frame": "ace"}
 DATA = {
     name: kind
     for kind in get_args(materials.config.DataConfig)
@@ -88,24 +89,28 @@ def _partner(group: str, name: str) -> list[str]:
         data = next(known for known, kind in DATA.items() if kind.substance == VARIANTS[name].substance)
         return [f"data={data}"]
     if group == "data":
-        return [f"model={MODEL_FOR[DATA[name].substance]}", *(OWN if issubclass(DATA[name], OwnTable) else [])]
+        own = OWN if issubclass(DATA[name], OwnTable) else OWN[:1] if DATA[name].own else []
+        return [f"model={MODEL_FOR[DATA[name].substance]}", *own]
     return []
 
 
 def test_configured_names_are_registered() -> None:
-    shipped = {name for name, kind in DATA.items() if not issubclass(kind, OwnTable)}
-    assert shipped == set(CATALOGUE) <= set(DATASETS)
+    shipped = {name for name, kind in DATA.items() if not kind.own}
+    assert set(CATALOGUE) | set(mlip.DATASETS) == shipped <= set(DATASETS)
     assert set(DATA) == set(options(TRAIN / "data"))
-    assert all(CATALOGUE[name].substance == DATA[name].substance for name in shipped)
+    assert all(known.substance == DATA[name].substance for name, known in CATALOGUE.items())
 
 
 def test_model_keys_are_those_of_the_architectures() -> None:
     from materials.models import MODELS
+    from materials.potential import POTENTIALS
 
+    trained = {name: kind for name, kind in VARIANTS.items() if kind.substance == "frame"}
     for name, kind in VARIANTS.items():
-        known = set(MODELS[name].config_class.__dataclass_fields__)
+        architecture = (POTENTIALS if name in trained else MODELS)[name]
+        known = set(architecture.config_class.__dataclass_fields__)
         assert set(kind.model_fields) - {"name"} <= known, name
-    assert set(VARIANTS) == set(MODELS)
+    assert set(VARIANTS) - set(trained) == set(MODELS)
 
 
 def test_every_key_says_what_it_is() -> None:
