@@ -194,7 +194,7 @@ def _conclude(
     scores = score(samples.target, estimate.value, card["outcome"])
     env = yaml.safe_load((run.path / "env.json").read_text())
     card |= {
-        "metrics": {f"val_{name}": value for name, value in scores.items()},
+        "metrics": {f"val_{name}": value for name, value in scores.items()} | _each_property(samples, estimate, card),
         "training": {
             "best_step": state["step"],
             "seed": config.seed,
@@ -214,6 +214,15 @@ def _conclude(
     name, value = next(iter(scores.items()))
     headline = f"validation {TITLES[name]} {value:.4f} {'; '.join(dict.fromkeys(predictor.properties.values()))}"
     print(f"{headline} (N {len(samples)})  model: {run.path / 'model'}  report: {path}")
+
+
+def _each_property(samples: Samples, estimate: Estimate, card: Mapping[str, Any]) -> dict[str, float]:
+    """The first score of each of several properties, which their mean would hide."""
+    if isinstance(card["property"], str):
+        return {}
+    columns = {name: (samples.target[:, [i]], estimate.value[:, [i]]) for i, name in enumerate(card["property"])}
+    scores = {name: score(*pair, card["outcome"]) for name, pair in columns.items()}
+    return {f"val_{next(iter(one))} {name}": next(iter(one.values())) for name, one in scores.items()}
 
 
 def _report(

@@ -48,7 +48,7 @@ def list_models(cards: Mapping[str, Path]) -> Table:
     for name, folder in cards.items():
         card = read_card(folder)
         domain = folder.parent.parent.name
-        prop = " ".join(str(card[key]) for key in ("property", "unit") if card.get(key)) or str(
+        prop = " ".join(_inline(card[key]) for key in ("property", "unit") if card.get(key)) or str(
             card.get("description", "")
         )
         table.add_row(name, domain, prop, _inline(card.get("metrics", {})), f"{_bytes(folder) / 1e6:.1f}")
