@@ -56,12 +56,13 @@ def element_errors(error: ArrayLike, atomic_number: ArrayLike, n_atoms: ArrayLik
 
 @styled
 def errors_by_element(mae: np.ndarray, count: np.ndarray, unit: str) -> Figure:
-    """Periodic table coloured by MAE (thousandths of `unit`), with the number of materials of each element.
+    """Periodic table coloured by MAE (in the unit of `shown_unit`), with the number of materials of each element.
 
     Logarithmic colours between the 5 % and 95 % quantiles, so that one rare element does not hide all others.
     """
-    thousandths = 1000 * mae
-    shown = thousandths[(count > 0) & (thousandths > 0)]
+    factor, label = shown_unit(unit)
+    values = factor * mae
+    shown = values[(count > 0) & (values > 0)]
     low, high = (float(v) for v in np.quantile(shown, [0.05, 0.95])) if len(shown) else (0.1, 1.0)
     norm = LogNorm(low, max(high, 1.01 * low), clip=True)
     figure = Figure(figsize=(11, 5.9), layout="constrained")
@@ -70,11 +71,11 @@ def errors_by_element(mae: np.ndarray, count: np.ndarray, unit: str) -> Figure:
     axes.set_axis_off()
     for symbol, (row, column) in PLACES.items():
         z = atomic_numbers[symbol]
-        colour = HEAT(norm(thousandths[z])) if count[z] else None
-        _tile(axes, column, row + (0.4 if row > 6 else 0), symbol, float(thousandths[z]), int(count[z]), colour)
+        colour = HEAT(norm(values[z])) if count[z] else None
+        _tile(axes, column, row + (0.4 if row > 6 else 0), symbol, float(values[z]), int(count[z]), colour)
     bar = axes.inset_axes((0.215, 0.885, 0.42, 0.028))
     bar.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap=HEAT, extent=(0, 1, 0, 1))
-    bar.set(yticks=[], title=f"MAE ({milli(unit)})", xticks=[0, 0.5, 1])
+    bar.set(yticks=[], title=f"MAE ({label})", xticks=[0, 0.5, 1])
     bar.set_xticklabels([f"≤ {low:.3g}", f"{(low * high) ** 0.5:.3g}", f"≥ {high:.3g}"])
     bar.grid(visible=False)
     bar.spines[:].set_visible(False)
@@ -118,6 +119,6 @@ def _luminance(colour: tuple[float, ...]) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def milli(unit: str) -> str:
-    """What a thousandth of the unit is called."""
-    return f"m{unit}" if unit.startswith("eV") else f"10⁻³ {unit}"
+def shown_unit(unit: str) -> tuple[float, str]:
+    """What errors in `unit` are multiplied with before they are shown, and the unit they then have: meV for eV."""
+    return (1000, f"m{unit}") if unit.startswith("eV") else (1, unit)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from common.results.plots import COLOURS, MUTED, embed, histogram, parity, styled
 from common.results.report import Section, Tile, data_table
 from materials.metrics import mae, r2, rmse, roc_auc
-from materials.periodic_table import element_errors, errors_by_element, milli
+from materials.periodic_table import element_errors, errors_by_element, shown_unit
 from materials.predictor import Estimate, properties_of
 from materials.samples import Samples
 from materials.uncertainty.conformal import Conformal
@@ -136,7 +136,7 @@ def _table(samples: Samples, estimate: Estimate, card: Mapping[str, Any]) -> Sec
 def _by_element(samples: Samples, error: np.ndarray, unit: str) -> str:
     mean, count = element_errors(error, *samples.substance.elements(samples.collection))
     what = f"the {samples.substance.plural} that contain each element, with their number"
-    heat = embed(errors_by_element(mean, count, unit), f"Mean absolute error ({milli(unit)}) over {what}")
+    heat = embed(errors_by_element(mean, count, unit), f"Mean absolute error ({shown_unit(unit)[1]}) over {what}")
     return f'<div class="scroll wide">{heat}</div>'
 
 

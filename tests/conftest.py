@@ -7,11 +7,17 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; small tensors gain nothing from more
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 """Packed copies of the real data sets beside the checkout, where there are some."""
+
+
+# A test states a law, not how fast a busy machine finds an example.
+settings.register_profile("trifold", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("trifold")
 
 
 def pytest_configure(config: pytest.Config) -> None:
