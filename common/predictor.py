@@ -80,7 +80,7 @@ class Predictor(ABC):
         """What a domain keeps beside weights and card: {file name: content}."""
         return {}
 
-    def read_more(self, folder: Path) -> None:
+    def read_more(self, folder: Path) -> None:  # noqa: B027 (a domain may have nothing more to read)
         """Take back what `more_files` wrote; the folder has been verified."""
 
     @classmethod

@@ -12,7 +12,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-
 Value = Tensor | tuple[Tensor, Tensor]
 
 

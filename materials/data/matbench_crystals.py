@@ -1,8 +1,8 @@
 """Crystal tasks of Matbench v0.1 with their structures (perovskites, phonons), and NOMAD 2018.
 
-Matbench, Dunn et al., doi:10.1038/s41524-020-00406-3: folds as in `matbench_compositions`; a model learns from folds 0-2
-(`train`), fold 3 is the public test (`val`: it must not choose weights, so train with `trainer.select=last`), fold 4 is
-a blind one (`test`, only in a file converted from the public original).
+Matbench, Dunn et al., doi:10.1038/s41524-020-00406-3: folds as in `matbench_compositions`; a model learns from
+folds 0-2 (`train`), fold 3 is the public test (`val`: it must not choose weights, so train with
+`trainer.select=last`), fold 4 is a blind one (`test`, only in a file converted from the public original).
 NOMAD 2018, Sutton et al., doi:10.1038/s41524-019-0239-3: transparent conductors (Al, Ga, In)2O3 of up to 80 atoms; the
 2,400 materials of the competition's training part, of which every tenth, in their order, is `val`.
 """
@@ -116,7 +116,7 @@ def convert(originals: dict[str, Path], folder: Path) -> None:
 
 
 def _structure(content: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lattice [3, 3] in Å, atomic numbers [n] and fractional coordinates [n, 3] of a structure as pymatgen writes it."""
+    """Lattice [3, 3] in Å, atomic numbers [n], fractional coordinates [n, 3] of a structure as pymatgen writes it."""
     from ase.data import atomic_numbers
 
     try:

@@ -1,6 +1,7 @@
 """Seconds of a forward and backward pass of our SFNO, torch-harmonics' and neuraloperator's, in one process.
 
     python -m tests.benchmarks.sfno_speed [height=64] [channels=32] [batch=4] [threads=1] [device=cpu] [rounds=7]
+        [peer=<one of them>]
 
 Runs where torch-harmonics 0.8.0 and neuraloperator 2.0.0 are both installed (a peer that is missing is left out). Each
 peer is compared with ours of the same block, sizes, modes and, copied, weights; the largest relative difference of the
@@ -14,13 +15,11 @@ import importlib.util
 import warnings
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from common.training.precision import keep_freed_memory
-from tests.benchmarks.cgcnn_parity import options
-from tests.benchmarks.cgcnn_speed import seconds
+from tests.benchmarks.turns import settings, take_turns
 from tests.weather.models.peers import from_neuraloperator, from_torch_harmonics
 from weather.models.sfno import SFNO, SFNOConfig
 
@@ -80,7 +79,7 @@ def step(model: nn.Module, state: Tensor) -> Callable[[], None]:
 
 
 def main() -> None:
-    chosen = options(height="64", channels="32", batch="4", threads="1", device="cpu", rounds="7")
+    chosen = settings(height="64", channels="32", batch="4", threads="1", device="cpu", rounds="7", peer="")
     torch.set_num_threads(int(chosen["threads"]))
     keep_freed_memory()
     warnings.simplefilter("ignore")
@@ -88,6 +87,8 @@ def main() -> None:
     height, channels = int(chosen["height"]), int(chosen["channels"])
     state = torch.randn(int(chosen["batch"]), CHANNELS, height, 2 * height, device=chosen["device"])
     for name, (module, make) in PAIRS.items():
+        if chosen["peer"] not in ("", name):
+            continue
         if importlib.util.find_spec(module) is None:
             print(f"{name}: not installed here")
             continue
@@ -96,12 +97,11 @@ def main() -> None:
             with torch.no_grad():
                 expected = theirs(state)
                 difference = float((ours(state) - expected).abs().max() / expected.abs().max())
-            runs = step(theirs, state), step(ours, state)
-            times = np.array([[seconds(run) for run in runs] for _ in range(int(chosen["rounds"]) + 1)])[1:]
-            ratio, clock = np.median(times[:, 0] / times[:, 1], axis=0), np.median(times[..., 0], axis=0)
+            turns = take_turns([step(theirs, state), step(ours, state)], int(chosen["rounds"]))
             print(
-                f"{name:16} {height} x {2 * height}, 1/{scale} of the degrees, {channels} channels: {clock[0]:.3f} s, "
-                f"ours {clock[1]:.3f} s: {ratio[0]:.2f} x ({ratio[1]:.2f} x by processor time), "
+                f"{name:16} {height} x {2 * height}, 1/{scale} of the degrees, {channels} channels: "
+                f"{turns.seconds[0]:.3f} s, ours {turns.seconds[1]:.3f} s: {turns.ratio[1]:.2f} x "
+                f"({turns.ratio_by_processor[1]:.2f} x by processor time), "
                 f"difference {difference:.1e}",
                 flush=True,
             )

@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import warnings
 
-import numpy as np
 import torch
 
 from common.training.precision import keep_freed_memory
-from tests.benchmarks.cgcnn_parity import options
-from tests.benchmarks.cgcnn_speed import seconds
+from tests.benchmarks.turns import settings, take_turns
 from weather.simulate.initial_states import random_flows
 from weather.simulate.shallow_water import ShallowWater, ShallowWaterConfig
 
 
 def main() -> None:
-    chosen = options(batch="8", height="64", steps="24", threads="1", device="cpu", rounds="5")
+    chosen = settings(batch="8", height="64", steps="24", threads="1", device="cpu", rounds="5")
     torch.set_num_threads(int(chosen["threads"]))
     keep_freed_memory()
     warnings.simplefilter("ignore")
@@ -51,15 +49,13 @@ def main() -> None:
         synchronise()
 
     with torch.inference_mode():
-        run_ours(), run_theirs()
-        times = np.array([[seconds(run_theirs), seconds(run_ours)] for _ in range(int(chosen["rounds"]))])
-    ratio = np.median(times[:, 0] / times[:, 1], axis=0)
+        turns = take_turns([run_theirs, run_ours], int(chosen["rounds"]))
     difference = (results["ours"] - results["theirs"]).abs().amax((0, 2, 3)) / results["theirs"].abs().amax((0, 2, 3))
-    theirs_s, ours_s = np.median(times[..., 0], axis=0) / batch
+    theirs_s, ours_s = turns.seconds / batch
     print(
         f"shallow water {height} x {2 * height}, {steps} steps, batch {batch}, {device}: torch-harmonics "
-        f"{theirs_s:.4f} s a sample, ours {ours_s:.4f} s: {ratio[0]:.1f} x ({ratio[1]:.1f} x by processor time), "
-        f"largest difference {float(difference.max()):.1e}"
+        f"{theirs_s:.4f} s a sample, ours {ours_s:.4f} s: {turns.ratio[1]:.1f} x "
+        f"({turns.ratio_by_processor[1]:.1f} x by processor time), largest difference {float(difference.max()):.1e}"
     )
 
 

@@ -1,4 +1,4 @@
-"""From a user's own table to a model that predicts, explains and says how sure it is; for molecules and compositions."""
+"""From a user's own table to a model that predicts, explains, says how sure it is; molecules and compositions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from common.app.errors import ConfigError
 from materials import PropertyPredictor
 
 SMILES = ["C" * n + tail for n in range(1, 17) for tail in ("O", "N", "C(=O)O", "c1ccccc1")]
-FORMULAS = [f"{a}{n}{b}{m}" for a in ("Li", "Na", "K", "Mg") for b in ("O", "S", "Cl") for n in (1, 2) for m in (1, 2, 3)]
+PAIRS = [(a, b) for a in ("Li", "Na", "K", "Mg") for b in ("O", "S", "Cl")]
+FORMULAS = [f"{a}{n}{b}{m}" for a, b in PAIRS for n in (1, 2) for m in (1, 2, 3)]
 SMALL = ["trainer.epochs=2", "trainer.batch_size=16", "trainer.device=cpu", "trainer.threads=1", "run_dir=run"]
 KINDS = {
     "molecule": ["model=dmpnn", "data=molecule-table", "model.width=16", "model.readout_width=16", "model.members=2"],

@@ -81,20 +81,19 @@ class ResidualBlock(nn.Module):
 
 
 class GatedBlock(nn.Module):
-    """y = act(norm(convolution(x)) + A x), act(MLP(y) + g x), Kossaifi et al. 2023, arXiv:2310.00120."""
+    """y = act(norm(convolution(x)) + A x + b), act(MLP(y) + g x), Kossaifi et al. 2023, arXiv:2310.00120."""
 
     def __init__(self, convolution: nn.Module, channels: int, mlp_ratio: float, norm: FieldNorm) -> None:
         super().__init__()
         self.convolution, self.norm = convolution, norm
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.skip = nn.Linear(channels, channels, bias=False)
+        self.skip = nn.Linear(channels, channels)
         self.mlp = Perceptron(channels, round(channels * mlp_ratio), channels)
         self.gate = nn.Parameter(torch.ones(channels))
 
     def forward(self, x: Tensor, condition: Tensor | None, last: bool) -> Tensor:
         y, x = self.convolution(x)
-        y = self.norm(y + self.bias, condition) + self.skip(x)
-        y = self.mlp(y if last else F.gelu(y)) + self.gate * x
+        y = self.norm(y, condition) + self.skip(x)
+        y = torch.addcmul(self.mlp(y if last else F.gelu(y)), self.gate, x)
         return y if last else F.gelu(y)
 
 

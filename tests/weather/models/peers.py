@@ -38,7 +38,7 @@ def from_neuraloperator(theirs: Mapping[str, Tensor], layers: int) -> dict[str, 
         spectral = theirs[f"fno_blocks.convs.{i}.weight.tensor"]  # [I, O, modes ...], complex or in pairs
         spectral = torch.view_as_real(spectral) if spectral.is_complex() else spectral
         ours[f"blocks.{i}.convolution.weight"] = spectral.permute(*range(2, spectral.ndim - 1), 0, 1, spectral.ndim - 1)
-        ours[f"blocks.{i}.bias"] = theirs[f"fno_blocks.convs.{i}.bias"].flatten()
+        ours[f"blocks.{i}.skip.bias"] = theirs[f"fno_blocks.convs.{i}.bias"].flatten()
         ours[f"blocks.{i}.skip.weight"] = theirs[f"fno_blocks.fno_skips.{i}.conv.weight"].flatten(1)
         ours[f"blocks.{i}.gate"] = theirs[f"fno_blocks.channel_mlp_skips.{i}.weight"].flatten()
         linear |= {f"blocks.{i}.mlp.{2 * j}": f"fno_blocks.channel_mlp.{i}.fcs.{j}" for j in (0, 1)}

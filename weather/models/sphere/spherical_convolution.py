@@ -65,13 +65,13 @@ class SphericalConvolution(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             coefficients = self.analysis.analyse_columns(x.reshape(height, width, -1))
             weight = self.weight.to(coefficients.dtype)
-            # Rows take real and imaginary parts of the input in turn, columns give those of the output.
-            turned = torch.stack([-weight[..., 1], weight[..., 0]], dim=-1)
-            matrix = torch.stack([weight, turned], dim=2).flatten(1, 2).flatten(2)
+            # Rows take real and then imaginary parts of the input, columns give those of the output.
+            real, imaginary = weight.unbind(-1)
+            matrix = torch.cat([torch.cat([real, imaginary], dim=2), torch.cat([-imaginary, real], dim=2)], dim=1)
             modes = coefficients.shape[:2]
-            rows = coefficients.view(*modes, samples, 2 * channels)
-            product = cast(Tensor, _DegreeProduct.apply(rows, matrix))
-            result = self.synthesis.synthesise_columns(product.view(*modes, -1, 2))
+            rows = coefficients.view(*modes, 2, samples, channels).transpose(2, 3).reshape(*modes, samples, -1)
+            product = cast(Tensor, _DegreeProduct.apply(rows, matrix)).view(*modes, samples, 2, -1)
+            result = self.synthesis.synthesise_columns(product.transpose(2, 3).flatten(3))
             if (self.synthesis.height, self.synthesis.width) != (height, width) or self._other_latitudes:
                 x = self.synthesis.synthesise_columns(coefficients).view(*result.shape[:2], samples, channels)
         return result.view(*result.shape[:2], samples, -1), x
