@@ -81,7 +81,7 @@ def test_gradients(height, width, degrees, orders):
     field = torch.randn(height, width, 1, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(transform.analyse_columns, field, fast_mode=True)
     assert torch.autograd.gradgradcheck(transform.analyse_columns, field, fast_mode=True)
-    coefficients = torch.randn(degrees, orders, 1, 2, dtype=torch.float64, requires_grad=True)
+    coefficients = torch.randn(degrees, orders, 2, 1, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(transform.synthesise_columns, coefficients, fast_mode=True)
 
 
