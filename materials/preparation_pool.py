@@ -119,12 +119,12 @@ class PreparationPool:
             while len(jobs) < self.ahead and (rows := next(remaining, None)) is not None:
                 jobs.append(_Job(rows))
                 tasks.append(_Task(jobs[-1], 0, rows))
-            self._hand_out(tasks)
-            while jobs and jobs[0].done:
-                yield jobs.popleft().prepared
             if not jobs:
                 return
+            self._hand_out(tasks)
             self._collect(tasks)
+            while jobs and jobs[0].done:
+                yield jobs.popleft().prepared
 
     def _hand_out(self, tasks: deque[_Task]) -> None:
         for worker in self.workers:

@@ -13,6 +13,15 @@ class Hanging:
         time.sleep(1000)
 
 
+class Slow:
+    """Late, then refused."""
+
+    @property
+    def get_atomic_numbers(self) -> None:
+        time.sleep(1)
+        raise ZeroDivisionError("no reader foresaw this")
+
+
 class Killing:
     @property
     def get_atomic_numbers(self) -> None:

@@ -14,7 +14,7 @@ import materials
 from common.app.errors import CheckpointError
 from materials.preparation import Prepared
 from materials.preparation_pool import PreparationPool, Row, prepare_or_refuse
-from tests.materials.poison import Hanging, Killing, Raising
+from tests.materials.poison import Hanging, Killing, Raising, Slow
 
 CARD = json.loads((Path(materials.__file__).parent / "pretrained" / "mp2018-eform" / "model.json").read_text())
 TIME_LIMIT_S = 2.0
@@ -45,6 +45,12 @@ def test_many_processes_give_what_one_gives_in_order(pool: PreparationPool) -> N
             assert (one.graphs is None) == (other.graphs is None)
             if one.graphs is not None:
                 assert one.graphs.distances.tobytes() == other.graphs.distances.tobytes()
+
+
+def test_a_slow_first_chunk_does_not_end_the_stream(pool: PreparationPool) -> None:
+    chunks = [chunk(0, Slow()), *(chunk(number) for number in range(1, 3 * pool.ahead))]
+    found = [outcome(parts) for parts in pool.prepare(chunks)]
+    assert [name for rows in found for name, _ in rows] == [name for rows in chunks for name, _ in rows]
 
 
 def test_poison_is_one_refused_row_with_its_reason(pool: PreparationPool) -> None:

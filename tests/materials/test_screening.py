@@ -124,11 +124,11 @@ def test_stopped_by_an_exception_it_goes_on(frames: Path, expected: list[bytes],
     predicted = []
     original = PropertyPredictor.predict_prepared
 
-    def failing(self: PropertyPredictor, prepared, budget=None):
+    def failing(self: PropertyPredictor, prepared, budget, interval):
         if len(predicted) == 2:
             raise KeyboardInterrupt
         predicted.append(prepared)
-        return original(self, prepared, budget)
+        return original(self, prepared, budget, interval)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(PropertyPredictor, "predict_prepared", failing)
