@@ -1,0 +1,1 @@
+"""Chains, sequences and alignments from the field's files, and the data sets with their splits."""
