@@ -126,6 +126,13 @@ HAS_GROUP = np.concatenate([np.tile([True, False, False, True], (21, 1)), HAS_CH
 DISTANCE_MEAN, DISTANCE_DEVIATION = _distances()
 """[21, 14, 14] Å: distances within a residue that bond lengths and angles fix; 0 elsewhere."""
 
+BOND_MEAN = np.zeros((21, 14, 14))
+for _row in _rows("stereochemistry.csv"):
+    _columns = [COLUMN14[TYPE_OF_NAME[_row["residue"]]][_atom] for _atom in _row["atoms"].split("-")]
+    if len(_columns) == 2:
+        BOND_MEAN[TYPE_OF_NAME[_row["residue"]], _columns, _columns[::-1]] = float(_row["mean"])
+"""[21, 14, 14] Å: lengths of covalent bonds within a residue; 0 elsewhere."""
+
 RADIUS14 = np.where(
     HAS_ATOM14, [[RADIUS_A[name[0]] for name in names] + [0.0] * (14 - len(names)) for names in ATOM14], 0.0
 )

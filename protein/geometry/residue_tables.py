@@ -28,6 +28,7 @@ _TABLES: dict[str, np.ndarray] = {
     "has_group": ideal_geometry.HAS_GROUP,
     "distance_mean": ideal_geometry.DISTANCE_MEAN,
     "distance_deviation": ideal_geometry.DISTANCE_DEVIATION,
+    "bond_mean": ideal_geometry.BOND_MEAN,
     "radius14": ideal_geometry.RADIUS14,
 }
 
