@@ -1,7 +1,7 @@
 """Synthetic chains of helices, strands and turns at textbook torsions: for demonstrations and tests, never as data.
 
 Torsions: Ramachandran & Sasisekharan, Adv. Protein Chem. 23, 283 (1968), doi:10.1016/S0065-3233(08)60402-7;
-turns: Sibanda, Blundell & Thornton, J. Mol. Biol. 206, 759 (1989), doi:10.1016/0022-2836(89)90583-4.
+turns: Hutchinson & Thornton, Protein Sci. 3, 2207 (1994), doi:10.1002/pro.5560031206.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from protein.geometry.torsions import sine_cosine
 ALPHA, EXTENDED, POLYPROLINE = (-57.8, -47.0), (-120.0, 130.0), (-75.0, 150.0)
 """(phi, psi) of residues in degrees."""
 
-TURN_I_PRIME = ((60.0, 30.0), (90.0, 0.0))
-TURN_II_PRIME = ((60.0, -120.0), (-80.0, 0.0))
-"""(phi, psi) of the two residues between the strands of a hairpin."""
+HAIRPIN_ARM = (-120.0, 135.0)
+TURN_I_PRIME = ((55.0, 38.0), (78.0, 20.0))
+"""(phi, psi) of the strands of a hairpin and of the two residues between them."""
 
 ROTAMER = (-65.0, 180.0, 180.0, 180.0)
 """Side-chain torsions given to every residue."""
@@ -52,11 +52,8 @@ def loop(length: int) -> Segment:
 
 
 def hairpin(arm: int) -> Segment:
-    """Two strands of `arm` residues, twisted as in proteins, around a type I' turn."""
+    """Two strands of `arm` residues around a type I' turn; beyond six or so the ends drift apart."""
     return Segment((HAIRPIN_ARM,) * arm + TURN_I_PRIME + (HAIRPIN_ARM,) * arm)
-
-
-HAIRPIN_ARM = (-115.0, 135.0)
 
 
 def build(sequence: str, segments: Sequence[Segment]) -> Tensor:

@@ -12,16 +12,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from protein.data.residues import COLUMN14, TYPE_OF_NAME
+from protein.data.residues import TYPE_OF_NAME
 from protein.geometry.ideal_geometry import CA_CA_A
+from protein.geometry.overlaps import OVERLAP_A, overlaps
 from protein.geometry.residue_tables import look_up
 
-OVERLAP_A = 1.5
-"""Heavy atoms closer than the sum of their van der Waals radii less this clash: Jumper et al., Nature 596, 583 (2021),
-doi:10.1038/s41586-021-03819-2, supplement 1.9.11. Two C-alpha atoms then clash below 1.9 Å, as in CASP."""
-
-BLOCK_RESIDUES = 64
-DISULFIDE_A = 2.5
+BLOCK_RESIDUES = 16
 CELL_DEGREES = 10
 CLASSES = ("general", "glycine", "proline")
 
@@ -36,34 +32,17 @@ class Ramachandran(NamedTuple):
 
 
 def clashes(atom14: Tensor, mask: Tensor, types: Tensor, overlap_a: float = OVERLAP_A) -> Tensor:
-    """Pairs of heavy atoms of different residues that overlap, [...] int64.
+    """Pairs of heavy atoms of different residues that clash, [...] int64; see `geometry.overlaps`.
 
     atom14     [..., N, 14, 3] in Å
     mask       [..., N, 14] bool
     types      [..., N] int64
     overlap_a  how far van der Waals spheres may reach into each other
-
-    The atoms of a peptide bond and of a disulfide bridge do not clash.
     """
-    n = types.shape[-1]
-    positions, present = atom14.flatten(-3, -2), mask.flatten(-2)
-    radius = look_up("radius14", types, atom14.dtype).flatten(-2)
-    owner, name = torch.arange(n * 14, device=types.device) // 14, torch.arange(n * 14, device=types.device) % 14
-    sulphur = (types == TYPE_OF_NAME["CYS"])[..., None] & (
-        torch.arange(14, device=types.device) == COLUMN14[TYPE_OF_NAME["CYS"]]["SG"]
-    )
-    sulphur = sulphur.flatten(-2)
     total = torch.zeros(types.shape[:-1], dtype=torch.int64, device=types.device)
-    for start in range(0, n * 14, BLOCK_RESIDUES * 14):
-        rows = slice(start, start + BLOCK_RESIDUES * 14)
-        distance = torch.cdist(positions[..., rows, :], positions)
-        later = owner > owner[rows, None]
-        peptide = (owner == owner[rows, None] + 1) & (name[rows, None] == 2) & (name == 0)
-        bridge = sulphur[..., rows, None] & sulphur[..., None, :] & (distance < DISULFIDE_A)
-        pairs = later & ~peptide & ~bridge & present[..., rows, None] & present[..., None, :]
-        near = distance < radius[..., rows, None] + radius[..., None, :] - overlap_a
-        total += (pairs & near).sum((-1, -2))
-    return total
+    for start in range(0, types.shape[-1], BLOCK_RESIDUES):
+        total += (overlaps(atom14, mask, types, slice(start, start + BLOCK_RESIDUES), overlap_a) > 0).sum((-1, -2))
+    return total // 2
 
 
 def chain_steps(ca: Tensor, mask: Tensor, follows: Tensor | None = None, tolerance_a: float = 0.1) -> Tensor:

@@ -1,0 +1,67 @@
+"""Which of two names a truth's symmetric side chains get: the one that suits the prediction.
+
+Jumper et al., Nature 596, 583 (2021), doi:10.1038/s41586-021-03819-2, supplement 1.8.5, algorithm 26.
+Shapes: ... batch, N residues.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from protein.geometry.all_atom import other_naming_of_frames
+from protein.geometry.frames import Frames
+from protein.geometry.residue_tables import look_up
+
+
+class Truth(NamedTuple):
+    """A native structure, as all-atom losses compare with it.
+
+    atom14      [..., N, 14, 3] in Å
+    atom_mask   [..., N, 14] bool
+    frames      [..., N, 8]
+    frame_mask  [..., N, 8] bool
+    """
+
+    atom14: Tensor
+    atom_mask: Tensor
+    frames: Frames
+    frame_mask: Tensor
+
+
+@torch.no_grad()
+def best_naming(predicted: Tensor, truth: Truth, types: Tensor) -> Truth:
+    """The truth, renamed in each residue where distances to atoms of certain name then agree better.
+
+    predicted  [..., N, 14, 3] in Å
+    types      [..., N] int64
+    """
+    swap = look_up("swapped14", types)
+    ambiguous = swap != torch.arange(14, device=types.device)
+    other = truth.atom14.gather(-2, swap[..., None].expand_as(truth.atom14))
+    other_mask = truth.atom_mask.gather(-1, swap)
+    certain = (truth.atom_mask & ~ambiguous).flatten(-2)
+    owner = torch.arange(types.shape[-1], device=types.device)
+    elsewhere = owner[:, None] != owner.repeat_interleave(14)
+    pairs = (truth.atom_mask & ambiguous)[..., None] & (elsewhere[:, None, :] & certain[..., None, None, :])
+    anchors = truth.atom14.flatten(-3, -2)
+    found = _distances(predicted, predicted.flatten(-3, -2))
+    errors = [
+        ((found - _distances(atoms, anchors)).abs() * pairs).sum((-1, -2)) for atoms in (truth.atom14, other)
+    ]
+    rename = (errors[1] < errors[0])[..., None]
+    frames, turned = other_naming_of_frames(types, truth.frames)
+    turn = (rename & turned)[..., None, None]
+    return Truth(
+        torch.where(rename[..., None], other, truth.atom14),
+        torch.where(rename, other_mask, truth.atom_mask),
+        Frames(torch.where(turn, frames.rotation, truth.frames.rotation), truth.frames.translation),
+        truth.frame_mask,
+    )
+
+
+def _distances(atoms: Tensor, anchors: Tensor) -> Tensor:
+    """[..., N, 14, N * 14]"""
+    return torch.cdist(atoms.flatten(-3, -2), anchors).unflatten(-2, (-1, 14))
