@@ -113,10 +113,8 @@ class Frames:
         return Frames(self.rotation, self.translation * factor)
 
     def unsqueeze(self, dim: int) -> Frames:
-        """A new axis of the batch; a negative `dim` counts from the batch's end."""
-        return Frames(
-            self.rotation.unsqueeze(dim - 2 if dim < 0 else dim), self.translation.unsqueeze(dim - 1 if dim < 0 else dim)
-        )
+        """A new axis of the batch at `dim`, negative: counted from the batch's end."""
+        return Frames(self.rotation.unsqueeze(dim - 2), self.translation.unsqueeze(dim - 1))
 
     @property
     def shape(self) -> torch.Size:

@@ -23,7 +23,7 @@ EPSILON = 1e-6
 def overlaps(
     atom14: Tensor, mask: Tensor, types: Tensor, rows: slice = slice(None), overlap_a: float = OVERLAP_A
 ) -> Tensor:
-    """[..., R, P] in Å, how much closer than allowed the atoms of residues `rows` come to all atoms; zero if not at all.
+    """How much closer than allowed the atoms of residues `rows` come to all atoms, [..., R, P] in Å; zero if not.
 
     atom14  [..., N, 14, 3] in Å
     mask    [..., N, 14] bool

@@ -63,7 +63,7 @@ def side_chain_fape(
     atom_mask: Tensor,
     clamp_a: float | Tensor | None = CLAMP_A,
 ) -> Tensor:
-    """All atoms seen from all rigid groups: frames [..., N, 8], atoms [..., N, 14, 3], masks [..., N, 8] and [..., N, 14].
+    """All atoms [..., N, 14, 3] with mask [..., N, 14], seen from all rigid groups [..., N, 8] with mask [..., N, 8].
 
     The truth is to be named as suits the prediction, see `naming.best_naming`.
     """

@@ -48,9 +48,7 @@ def best_naming(predicted: Tensor, truth: Truth, types: Tensor) -> Truth:
     pairs = (truth.atom_mask & ambiguous)[..., None] & (elsewhere[:, None, :] & certain[..., None, None, :])
     anchors = truth.atom14.flatten(-3, -2)
     found = _distances(predicted, predicted.flatten(-3, -2))
-    errors = [
-        ((found - _distances(atoms, anchors)).abs() * pairs).sum((-1, -2)) for atoms in (truth.atom14, other)
-    ]
+    errors = [((found - _distances(atoms, anchors)).abs() * pairs).sum((-1, -2)) for atoms in (truth.atom14, other)]
     rename = (errors[1] < errors[0])[..., None]
     frames, turned = other_naming_of_frames(types, truth.frames)
     turn = (rename & turned)[..., None, None]

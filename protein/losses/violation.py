@@ -26,7 +26,6 @@ DEVIATIONS_WITHIN = 15.0
 """Standard deviations from the textbook value that are free of charge."""
 
 
-
 def violation_loss(atom14: Tensor, mask: Tensor, types: Tensor, follows: Tensor | None = None) -> Tensor:
     """Sum [...] of the four kinds of violation: Å, and cosines of angles.
 

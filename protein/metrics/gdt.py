@@ -15,16 +15,12 @@ GDT_TS_A = (1.0, 2.0, 4.0, 8.0)
 GDT_HA_A = (0.5, 1.0, 2.0, 4.0)
 
 
-def gdt_ts(
-    model: Tensor, native: Tensor, mask: Tensor | None = None, length: Tensor | float | None = None
-) -> Tensor:
+def gdt_ts(model: Tensor, native: Tensor, mask: Tensor | None = None, length: Tensor | float | None = None) -> Tensor:
     """Total score [...] in 0-1: mean share of residues within 1, 2, 4 and 8 Å. Arguments as of `tm_score`."""
     return _mean_share(model, native, mask, length, GDT_TS_A)
 
 
-def gdt_ha(
-    model: Tensor, native: Tensor, mask: Tensor | None = None, length: Tensor | float | None = None
-) -> Tensor:
+def gdt_ha(model: Tensor, native: Tensor, mask: Tensor | None = None, length: Tensor | float | None = None) -> Tensor:
     """High accuracy [...] in 0-1: mean share of residues within 0.5, 1, 2 and 4 Å. Arguments as of `tm_score`."""
     return _mean_share(model, native, mask, length, GDT_HA_A)
 

@@ -86,9 +86,7 @@ def _kept(
     return kept / len(THRESHOLDS_A), pairs.sum(-1)  # pyright: ignore[reportOperatorIssue]
 
 
-def _best_naming(
-    model: Tensor, native: Tensor, mask: Tensor, types: Tensor, cutoff_a: float
-) -> tuple[Tensor, Tensor]:
+def _best_naming(model: Tensor, native: Tensor, mask: Tensor, types: Tensor, cutoff_a: float) -> tuple[Tensor, Tensor]:
     """Native atoms [..., N, 14, 3] and mask [..., N, 14], renamed where that keeps more distances."""
     swap = look_up("swapped14", types)
     ambiguous = swap != torch.arange(14, device=types.device)

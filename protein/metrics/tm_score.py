@@ -13,9 +13,7 @@ from protein.metrics.superposition_search import largest_sum
 SMALLEST_SCALE_A = 0.5
 
 
-def tm_score(
-    model: Tensor, native: Tensor, mask: Tensor | None = None, length: Tensor | float | None = None
-) -> Tensor:
+def tm_score(model: Tensor, native: Tensor, mask: Tensor | None = None, length: Tensor | float | None = None) -> Tensor:
     """TM-score [...] in 0-1, the largest over superpositions.
 
     model, native  [..., N, 3] C-alpha atoms in Å
