@@ -12,7 +12,7 @@ import haiku as hk
 import jax
 import numpy as np
 import xarray as xr
-from weathernext.utils import checkpoint, normalization, variables
+from weathernext.utils import checkpoint, data_utils, normalization, variables
 from weathernext.utils.task import TaskConfig
 from weathernext.weathernext1_graph import graphcast
 
@@ -102,6 +102,10 @@ def main() -> None:
         checkpoint.dump(file, saved)
     groups = {"inputs": inputs, "forcings": forcings, "predictions": predictions, **stats}
     arrays = {f"{group}/{name}": np.asarray(v.data) for group, fields in groups.items() for name, v in fields.items()}
+    seconds = np.array(["1990-03-01T06", "2016-12-31T18", "2023-07-15T12"], "datetime64[s]").astype(np.int64)
+    arrays["times"] = seconds
+    arrays["year_progress"] = data_utils.get_year_progress(seconds)
+    arrays["day_progress"] = data_utils.get_day_progress(seconds, LONGITUDES)
     np.savez_compressed(folder / "graphcast_step.npz", **arrays)
 
 

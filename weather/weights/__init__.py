@@ -1,0 +1,1 @@
+"""Published weights, loaded into the architectures here."""
