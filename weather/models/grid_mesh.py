@@ -1,8 +1,8 @@
 """The graphs between a latitude-longitude grid and an icosahedral mesh, Lam et al. 2022, arXiv:2212.12794.
 
-Grid points send to the mesh vertices within a radius, vertices to their neighbours on every level of refinement, and the
-corners of the face under a grid point send back to it. Of a mesh only what lies near the grid is kept: all of it for a
-globe; for a region its vertices and whatever edges, short or long, have both ends among them.
+Grid points send to the mesh vertices within a radius, vertices to their neighbours on every level of refinement, and
+the corners of the face under a grid point send back to it. Of a mesh only what lies near the grid is kept: all of it
+for a globe; for a region its vertices and whatever edges, short or long, have both ends among them.
 
 Shapes: G grid points, latitude by latitude; V mesh vertices, E edges.
 """

@@ -18,7 +18,7 @@ GOLDEN_RATIO = (1 + 5**0.5) / 2
 class IcosahedralMesh:
     """
     vertices   [V, 3] float32 on the unit sphere; the z axis points north, the x axis to longitude 0
-    levels     [F, 3] faces of every refinement, from the icosahedron itself to the finest, counter-clockwise from outside
+    levels     [F, 3] faces of every refinement, the icosahedron itself first; counter-clockwise from outside
     """
 
     vertices: np.ndarray

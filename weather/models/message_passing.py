@@ -1,8 +1,7 @@
 """Message passing on a fixed directed graph with features on nodes and edges, Battaglia et al. 2016, arXiv:1612.00222.
 
-Points come first, [N, B, C], so that gathering a node or adding up its edges moves contiguous rows; B may be 1 where all
-samples are equal. Edges are sorted by receiver, where `index_add` is the fastest sum: on one core 1.6 ms against 2.3 ms
-of a sparse product and 7.6 ms of `segment_reduce` (20460 edges, 256 channels).
+Points come first, [N, B, C], so that gathering a node or adding up its edges moves contiguous rows; B may be 1 where
+all samples are equal. Edges are sorted by receiver, where `index_add` is the fastest sum.
 
 Shapes: N nodes, E edges, B samples, C channels, D length of the conditioning vector.
 """
@@ -10,6 +9,7 @@ Shapes: N nodes, E edges, B samples, C channels, D length of the conditioning ve
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ class MLP(nn.Module):
         super().__init__()
         self.inputs = list(inputs)
         widths = [sum(inputs), *[width] * hidden_layers, outputs]
-        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in zip(widths[:-1], widths[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
         self.norm = nn.LayerNorm(outputs) if norm else None
         self.modulation = Modulation(condition, outputs) if condition else None
 

@@ -34,7 +34,7 @@ LEVELLED = frozenset({
 """Variables that the official code knows on pressure levels; all others have none."""
 
 UNUSED = "mesh2grid_gnn/~_networks_builder/processor_nodes_0_mesh_nodes"
-"""An update of the mesh after which nothing reads the mesh: official files hold its weights, the model here has none."""
+"""An update of the mesh after which nothing reads it: official files hold its weights, the model here has none."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Task:
 
 
 def load_graphcast(path: str | Path, latitudes: np.ndarray, longitudes: np.ndarray) -> tuple[MeshGNN, Task]:
-    """The model of an official file on a grid, in degrees; it was trained on the one that `resolution` in the file says.
+    """The model of an official file on a grid, in degrees; the file tells the one of its training by `resolution`.
 
     Input and output channels are in the order of the task's lists and normalised: see `GraphCast` for a whole step.
     Raises CheckpointError where the file is damaged, no GraphCast, or has other parameters than its settings call for:

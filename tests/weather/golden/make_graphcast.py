@@ -1,5 +1,5 @@
-"""Makes graphcast_checkpoint.npz and graphcast_step.npz: a small GraphCast of random weights in the official format, and
-one step of the official code (google-deepmind/weathernext, commit 9c034db) with it, from raw fields to raw fields.
+"""Makes graphcast_checkpoint.npz and graphcast_step.npz: a small GraphCast of random weights in the official format,
+and one step of the official code (google-deepmind/weathernext, commit 9c034db) with it, from raw fields to raw fields.
 
 python -m venv venv && venv/bin/pip install chex dm-haiku dm-tree jraph "xarray<=2026.2.0" trimesh rtree dinosaur-dycore
 git clone https://github.com/google-deepmind/weathernext; git clone https://github.com/google-deepmind/xarray_jax
