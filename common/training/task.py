@@ -32,6 +32,9 @@ class Task(ABC):
     prefetch: bool = False
     """True where `batch` reads from disk or host memory: batches are then prepared by a thread ahead of use."""
 
+    def begin(self, progress: float) -> None:  # noqa: B027 (most tasks are the same all along)
+        """Told before each step which share of the run is done, for what changes on the way."""
+
     @abstractmethod
     def sizes(self, split: str) -> np.ndarray:
         """Cost of each sample of a split [N], in the unit of `trainer.budget` (atoms, residues squared ...)."""

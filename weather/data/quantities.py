@@ -52,6 +52,7 @@ HUMIDITY = Quantity("%", {"%": SAME, "1": (100.0, 0.0)}, (-20.0, 200.0))
 PRESSURE_VELOCITY = Quantity("Pa s-1", {"Pa s-1": SAME, "hPa s-1": (100.0, 0.0)}, (-100.0, 100.0))
 RAIN = Quantity("m", _DEPTH, (-0.01, 5.0))
 RADIATION = Quantity("J m-2", {"J m-2": SAME})
+ROTATION = Quantity("s-1", {"s-1": SAME}, (-0.1, 0.1))
 WATER_COLUMN = Quantity("kg m-2", {"kg m-2": SAME, "mm": SAME}, (-1.0, 200.0))
 
 QUANTITIES: dict[str, Quantity] = {
@@ -69,6 +70,8 @@ QUANTITIES: dict[str, Quantity] = {
     "10m_v_component_of_wind": WIND,
     "10m_wind_speed": WIND,
     "vertical_velocity": PRESSURE_VELOCITY,
+    "vorticity": ROTATION,
+    "divergence": ROTATION,
     "specific_humidity": MIXING,
     "specific_cloud_ice_water_content": MIXING,
     "specific_cloud_liquid_water_content": MIXING,

@@ -1,0 +1,303 @@
+"""Forecasts from a trained model: initial states in, physical fields out.
+
+    forecaster = Forecaster.from_pretrained("ncep-namerica-t995")
+    forecast = forecaster.forecast(xarray.open_dataset("now.nc"), lead_hours=72)
+
+S start times, K states of history, M members, C channels, H latitudes, W longitudes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from common.app.errors import ConfigError, DataFormatError, NumericalError
+from common.data.artifact import read_tensors
+from common.predictor import Predictor
+from common.training.precision import autocast
+from weather.data.canonical import canonical, grid_of
+from weather.data.fields import Channel, Fields, unstack
+from weather.data.forcings import CONSTANTS, Forcings
+from weather.data.grid import Grid
+from weather.data.open import open_fields
+from weather.data.quantities import quantity_of
+from weather.data.windows import window_index
+from weather.models import MODELS
+from weather.stepper import Stepper
+
+BATCH_POINTS = 2**18
+"""Points of a grid stepped at once, unless the caller says how many states."""
+
+BEYOND = 3.0
+"""Ranges beyond the least and greatest value seen in training at which an unknown quantity has left its bounds."""
+
+LATEST = "last"
+
+
+class Start(NamedTuple):
+    """Initial states: times [S] datetime64[ns], states [S, K, C, H, W] in physical units on the device."""
+
+    times: np.ndarray
+    states: Tensor
+
+
+class Forecaster(Predictor):
+    """A trained network with the grid, channels, scales and forcings it needs."""
+
+    domain = "weather"
+    architectures = MODELS
+
+    def __init__(self, model: nn.Module, card: Mapping[str, Any], device: str = "auto", dtype: str = "float32") -> None:
+        super().__init__(model, card, device, dtype)
+        card = self.card
+        self.stepper = Stepper(self.model, card["scales"], card["steps"], card["noise"]).to(self.device).eval()
+        self.constants: dict[str, Tensor] = {}
+
+    @cached_property
+    def grid(self) -> Grid:
+        return Grid.of(np.array(self.card["grid"]["latitudes"]), np.array(self.card["grid"]["longitudes"]), "model")
+
+    @cached_property
+    def channels(self) -> tuple[Channel, ...]:
+        return tuple(Channel(variable, level) for variable, level in self.card["channels"])
+
+    @property
+    def history(self) -> int:
+        """States, `step_h` apart, that a forecast starts from."""
+        return self.card["history"]
+
+    @property
+    def step_h(self) -> float:
+        """Hours between states of the history."""
+        return self.card["step_h"]
+
+    @property
+    def lead_step_h(self) -> float:
+        """Hours between the times that a forecast gives."""
+        return self.step_h * self.stepper.steps[0]
+
+    @cached_property
+    def forcings(self) -> Forcings:
+        fields = {name: (("latitude", "longitude"), value.numpy()) for name, value in self.constants.items()}
+        places = {"latitude": self.grid.latitudes, "longitude": self.grid.longitudes}
+        constants = xr.Dataset(fields, places) if fields else None
+        return Forcings(self.card["forcings"], self.grid, self.lead_step_h, constants, self.device)
+
+    def keep_constants(self, constants: xr.Dataset | None) -> None:
+        """Keep the fields that the forcings need, so that a forecast needs no file of them."""
+        for name in set(self.card["forcings"]) & set(CONSTANTS):
+            field = constants[CONSTANTS[name]] if constants is not None else None
+            if field is None:
+                raise ConfigError(f"forcing '{name}' needs the field {CONSTANTS[name]}; give data.constants")
+            first = field.isel({dim: 0 for dim in field.dims if dim not in ("latitude", "longitude")})
+            self.constants[CONSTANTS[name]] = torch.from_numpy(first.values.astype(np.float32))
+
+    def more_files(self) -> dict[str, Any]:
+        return {"constants.safetensors": self.constants} if self.constants else {}
+
+    def read_more(self, folder: Path) -> None:
+        if (folder / "constants.safetensors").exists():
+            self.constants = read_tensors(folder, "constants.safetensors")
+
+    def forecast(
+        self,
+        initial: xr.Dataset | str | Path,
+        lead_hours: float,
+        members: int = 1,
+        starts: str | Sequence[str] = LATEST,
+        seed: int = 0,
+        batch_size: int | None = None,
+    ) -> xr.Dataset:
+        """Forecasts up to `lead_hours` ahead, held in memory; `trifold weather predict` writes any length to disk.
+
+        initial  fields of the model's variables, or the file that holds them: the start's `history` times are used
+        members  of the ensemble; a model without noise takes 1
+        starts   "last" (the last time of `initial`), "all" that have their history, or times
+
+        Returns fields over (time, prediction_timedelta[, number][, level], latitude, longitude), canonical units.
+        Raises DataFormatError for fields that are missing, on another grid or not finite, ConfigError for a start that
+        is not there, NumericalError when values leave what is physically possible.
+        """
+        start = self.start(self.fields(initial), starts)
+        found = [
+            values.cpu().numpy()
+            for _, values in self.roll_out(start, self.leads(lead_hours), members, seed, batch_size)
+        ]
+        return self.dataset(np.stack(found, axis=1), start.times, self.leads(lead_hours), members)
+
+    def leads(self, lead_hours: float) -> np.ndarray:
+        """The lead times up to `lead_hours`, in steps of `step_h` [L]. Raises ConfigError unless it is one of them."""
+        count = lead_hours / self.lead_step_h
+        if round(count) < 1 or abs(count - round(count)) > 1e-6:
+            raise ConfigError(
+                f"lead_hours={lead_hours:g}: expected a multiple of {self.lead_step_h:g}, the step of "
+                f"{self.card['name']}"
+            )
+        return self.stepper.steps[0] * np.arange(1, round(count) + 1)
+
+    def fields(self, source: xr.Dataset | str | Path, units: Mapping[str, str] | None = None, offline: bool = False) -> Fields:
+        """The model's channels of a dataset or file, checked against its grid; read when they are used."""
+        variables = list(dict.fromkeys(channel.variable for channel in self.channels))
+        if isinstance(source, xr.Dataset):
+            where = "the initial dataset"
+            dataset = canonical(source, where, variables, units)
+        else:
+            where = str(source)
+            dataset = open_fields(source, variables, units, offline)
+        self.grid.require(grid_of(dataset, where), where)
+        held = Fields.of(dataset, where).channels
+        for channel in self.channels:
+            if channel not in held and (channel.level is not None or len(dataset[channel.variable].dims) > 3):
+                levels = ", ".join(f"{other.level:g}" for other in held if other.variable == channel.variable and other.level)
+                raise DataFormatError(
+                    f"{where}: {channel.variable} has no level {channel.level} hPa, which {self.card['name']} needs; "
+                    f"it has {levels or 'no levels'}"
+                )
+        return Fields(dataset, self.channels, where)
+
+    def start(self, fields: Fields, starts: str | Sequence[str] = LATEST) -> Start:
+        """The initial states of the times asked for."""
+        index = self.start_index(fields, starts)
+        values = torch.from_numpy(fields.read(index.reshape(-1))).unflatten(0, index.shape)
+        return Start(fields.times[index[:, -1]], values.to(self.device))
+
+    def start_index(self, fields: Fields, starts: str | Sequence[str]) -> np.ndarray:
+        """Positions in time of the history of each start, [S, K]."""
+        index = window_index(fields.times, self.history, self.step_h)
+        need = f"{self.history} times {self.step_h:g} h apart, the last of them the start"
+        if not len(index):
+            raise DataFormatError(f"{fields.where} holds {len(fields)} times; {self.card['name']} needs {need}")
+        if starts == "all":
+            return index
+        if starts == LATEST:
+            wanted = fields.times[-1:]
+        else:
+            wanted = np.array([starts] if isinstance(starts, str) else list(starts), "datetime64[ns]")
+        known = {time: row for row, time in enumerate(fields.times[index[:, -1]])}
+        if missing := [time for time in wanted if time not in known]:
+            raise ConfigError(
+                f"{fields.where}: no forecast can start at {missing[0].astype('datetime64[m]')}; needed are {need}. "
+                f"Starts are possible from {min(known).astype('datetime64[m]')} to {max(known).astype('datetime64[m]')}"
+            )
+        return index[[known[time] for time in wanted]]
+
+    @torch.no_grad()
+    def roll_out(
+        self,
+        start: Start,
+        leads: np.ndarray,
+        members: int = 1,
+        seed: int = 0,
+        batch_size: int | None = None,
+        known: Mapping[int, Tensor] | None = None,
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Each lead time with its states [S, M, C, H, W], one after another: memory does not grow with lead time.
+
+        leads  in steps of `step_h`, ascending, every one from the first multiple on
+        known  states [S, M, C, H, W] by lead time, from which an interrupted roll-out goes on
+        """
+        if members > 1 and not self.stepper.noise:
+            raise ConfigError(f"{self.card['name']} is deterministic: members={members}, expected 1")
+        history = start.states.shape[1]
+        recent = {k + 1 - history: start.states[:, [k]].expand(-1, members, -1, -1, -1) for k in range(history)}
+        recent |= known or {}
+        for lead in (int(lead) for lead in leads):
+            if known and lead <= max(known):
+                continue
+            size = self.last_size(lead)
+            before = lead - self.stepper.steps[size]
+            past = torch.stack([recent[before - k] for k in range(history - 1, -1, -1)], dim=2)
+            recent[lead] = self._step(past, start.times, lead, size, seed, batch_size)
+            self._check(recent[lead], start.times, lead)
+            reach = max(max(self.stepper.steps), history)
+            recent = {n: state for n, state in recent.items() if n > lead - reach}
+            yield lead, recent[lead]
+
+    def last_size(self, lead: int) -> int:
+        """Which size the last step to a lead time has, when large steps come first: errors of few steps add up."""
+        for size in reversed(range(len(self.stepper.steps))):
+            lead %= self.stepper.steps[size]
+            if not lead:
+                return size
+        raise ValueError(f"lead time {lead} is not a multiple of {self.stepper.steps[0]}")
+
+    def _step(
+        self, past: Tensor, times: np.ndarray, lead: int, size: int, seed: int, batch_size: int | None
+    ) -> Tensor:
+        """[S, M, K, C, H, W] -> [S, M, C, H, W], in pieces."""
+        starts, members = past.shape[:2]
+        valid = times + np.timedelta64(round(lead * self.step_h * 3600), "s")
+        forcings = self.forcings.at(valid).repeat_interleave(members, 0)[:, None]
+        noise = self._noise(times, members, lead, seed)
+        height, width = self.grid.shape
+        piece = batch_size or max(1, BATCH_POINTS // (height * width))
+        found = []
+        flat = past.flatten(0, 1)
+        for first in range(0, len(flat), piece):
+            part = slice(first, first + piece)
+            with autocast(self.device, self.precision):
+                found.append(self.stepper(flat[part], forcings[part], None if noise is None else noise[part], size)[:, 0])
+        return torch.cat(found).unflatten(0, (starts, members))
+
+    def _noise(self, times: np.ndarray, members: int, lead: int, seed: int) -> Tensor | None:
+        """[S M, 1, D], a function of seed, start, member and lead time alone: of no batch, of no interruption."""
+        if not self.stepper.noise:
+            return None
+        drawn = [
+            np.random.default_rng([seed, int(time.astype("datetime64[s]").astype(np.int64)) % 2**63, member, lead])
+            .standard_normal(self.stepper.noise, np.float32)
+            for time in times
+            for member in range(members)
+        ]  # fmt: skip
+        return torch.from_numpy(np.stack(drawn))[:, None].to(self.device)
+
+    def _check(self, states: Tensor, times: np.ndarray, lead: int) -> None:
+        """Raise NumericalError when a value is not finite or leaves what is possible."""
+        low, high = self._bounds
+        least, greatest = states.amin((-2, -1)), states.amax((-2, -1))
+        inside = (least >= low) & (greatest <= high)  # false for NaN as well
+        if bool(inside.all()):
+            return
+        s, m, c = (~inside).nonzero()[0].tolist()
+        raise NumericalError(
+            f"the forecast from {times[s].astype('datetime64[m]')}, member {m}, left physical bounds after "
+            f"{lead * self.step_h:g} h: {self.channels[c].label} runs from {float(least[s, m, c]):g} to "
+            f"{float(greatest[s, m, c]):g}, possible are {float(low[c]):g} to {float(high[c]):g}. What was forecast "
+            "before is kept; check the initial state's units, or use a shorter lead time"
+        )
+
+    @cached_property
+    def _bounds(self) -> tuple[Tensor, Tensor]:
+        """[C] each: of the quantity; where it has none, generously what training saw."""
+        bounds = []
+        for channel, (least, greatest) in zip(self.channels, self.card["scales"]["bounds"], strict=True):
+            quantity, margin = quantity_of(channel.variable), BEYOND * (greatest - least)
+            low, high = quantity.possible if quantity else (-np.inf, np.inf)
+            bounds.append((max(low, least - margin), min(high, greatest + margin)))
+        low, high = torch.tensor(bounds, dtype=torch.float32, device=self.device).T
+        return low, high
+
+    def dataset(self, values: np.ndarray, times: np.ndarray, leads: np.ndarray, members: int) -> xr.Dataset:
+        """Forecasts [S, L, M, C, H, W] in WeatherBench 2 layout."""
+        front = {"time": times, "prediction_timedelta": self.lead_times(leads)}
+        if members == 1:
+            values = values[:, :, 0]
+        else:
+            front["number"] = np.arange(members)
+        return unstack(values, self.channels, self.grid, front).assign_attrs(self.attributes)
+
+    def lead_times(self, leads: np.ndarray) -> np.ndarray:
+        return (np.asarray(leads) * round(self.step_h * 3600)).astype("timedelta64[s]").astype("timedelta64[ns]")
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Of a forecast's dataset."""
+        simulated = {"note": "learned from SIMULATED data, not from observations"} if self.card["data"].get("simulated") else {}
+        return {"model": self.card["name"], "source": "Trifold", **simulated}

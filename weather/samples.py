@@ -1,0 +1,93 @@
+"""Everything that is learned from, ready: windows of the splits, statistics, forcings.
+
+C channels, S sizes of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from weather.config import FlowData, GridData, OwnGrids
+from weather.data.catalogue import LearningSet, Split, named, open_constants, open_splits
+from weather.data.datasets import DATASETS
+from weather.data.fields import Channel
+from weather.data.grid import Grid
+from weather.data.statistics import statistics
+from weather.data.windows import Windows
+from weather.stepper import NONNEGATIVE
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where fields come from: files, split in time, or a simulation.
+
+    facts  for cards and reports: name, title, licence, citation, simulated
+    """
+
+    splits: Mapping[str, Split]
+    constants: xr.Dataset | None
+    step_h: float
+    facts: Mapping[str, Any]
+
+    @property
+    def grid(self) -> Grid:
+        return next(iter(self.splits.values())).fields.grid
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        return next(iter(self.splits.values())).fields.channels
+
+
+def open_source(data: GridData | OwnGrids | FlowData, splits: Sequence[str], offline: bool = False) -> Source:
+    """Open what a data section names, lazily."""
+    if isinstance(data, FlowData):
+        from weather.simulate.flow_fields import flow_splits
+
+        facts = {"name": data.name, "title": "shallow-water flows (simulated)", "simulated": True}
+        return Source(flow_splits(data, splits), None, data.step_h, facts)
+    chosen = learning_set(data)
+    facts = {"name": data.name, "simulated": chosen.simulated}
+    if isinstance(data, OwnGrids):
+        facts |= {"name": data.path, "title": data.path}
+    else:
+        known = DATASETS[data.name]
+        facts |= {"title": known.title, "licence": known.licence, "citation": known.citation}
+    return Source(open_splits(chosen, splits, offline), open_constants(chosen, offline), chosen.step_h, facts)
+
+
+def learning_set(data: GridData | OwnGrids) -> LearningSet:
+    """The catalogue's entry, or one of the user's files, with what the configuration asks of it."""
+    if isinstance(data, OwnGrids):
+        chosen = LearningSet(source=data.path, splits=data.splits, constants=data.constants, units=data.units)
+    else:
+        chosen = named(data.name)
+    asked = {name: getattr(data, name) for name in ("variables", "levels", "step_h")}
+    return replace(chosen, **{name: value for name, value in asked.items() if value is not None})
+
+
+def windows_of(source: Source, split: str, length: int, device: torch.device) -> Windows:
+    """All runs of `length` states of a split."""
+    return Windows.of(source.splits[split].fields, 1, length - 1, source.step_h, device)
+
+
+def scales_of(source: Source, steps: Sequence[int]) -> dict[str, list]:
+    """What a Stepper scales with, from the training split: mean, std [C], tendency_std [S, C], nonnegative [C].
+
+    Also `bounds` [C, 2], the least and greatest value that was seen.
+    """
+    split = source.splits["train"]
+    found = [statistics(split.fields, source.step_h * step, split.content) for step in steps]
+    return {
+        "mean": found[0].mean.tolist(),
+        "std": found[0].std.tolist(),
+        "tendency_std": [one.tendency_std.tolist() for one in found],
+        "nonnegative": [channel.variable in NONNEGATIVE for channel in source.channels],
+        "bounds": np.stack([found[0].minimum, found[0].maximum], axis=1).tolist(),
+    }
+

@@ -1,0 +1,188 @@
+"""A whole study of a forecaster: data, training, evaluation, report, saved model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+
+from common.app.errors import ConfigError
+from common.training.checkpoint import load_best
+from common.training.distributed import World, from_main, process_group, world_from_environment
+from common.training.precision import select_device, set_up_numerics
+from common.training.run_directory import RunDirectory, open_run
+from common.training.trainer import Trainer
+from weather.config import FlowData, TrainConfig
+from weather.data.forcings import Forcings
+from weather.data.grid import Grid
+from weather.forecaster import Forecaster
+from weather.losses import LOSSES
+from weather.models import MODELS
+from weather.samples import Source, open_source, scales_of, windows_of
+from weather.stepper import Stepper
+from weather.task import ForecastTask, Horizon
+
+TROPOSPHERE_HPA = 1000.0
+REPORTED_LEAD_H = 120.0
+
+
+def train(config: TrainConfig) -> RunDirectory | None:
+    """Train, score the chosen weights on the validation split, write report.html, and save the forecaster.
+
+    Returns the run folder; None for a dry run (`check=true`).
+    """
+    set_up_numerics(config.trainer)
+    device = select_device(config.trainer.device, world_from_environment().local_rank)
+    with process_group(device) as world:
+        source = open_source(config.data, ("train", "val"), config.offline)
+        task = make_task(config, source, device)
+        if config.check:
+            return _check(task, config, world, device)
+        run = from_main(world, open_run("weather", config) if world.is_main else None)
+        progress = Trainer(task, config, run, world, device).fit()
+        if world.is_main:
+            facts = {"minutes": round(progress.seconds / 60, 1), "processes": world.size}
+            _conclude(config, run, source, device, facts)
+    return run
+
+
+def make_task(config: TrainConfig, source: Source, device: torch.device) -> ForecastTask:
+    """The model, initialised from the seed or from `start_from`, on the windows of the source."""
+    torch.manual_seed(config.seed)
+    forecast, rollout = config.forecast, config.rollout
+    horizon = Horizon(rollout.targets, rollout.validation or rollout.targets, rollout.grow_until)
+    reach = {
+        "train": rollout.targets * max(forecast.steps),
+        "val": max(step * max(1, horizon.validation // step) for step in forecast.steps),
+    }
+    windows = {split: windows_of(source, split, forecast.history + n, device) for split, n in reach.items()}
+    step_h = source.step_h * forecast.steps[0]
+    forcings = Forcings(forecast.forcings, source.grid, step_h, source.constants, device)
+    stepper = Stepper(new_network(config, source, forcings), scales_of(source, forecast.steps), forecast.steps, forecast.noise)
+    stepper.save_memory = config.trainer.activation_checkpointing
+    if config.start_from:
+        start_from(stepper.network, config.start_from)
+    return ForecastTask(
+        stepper.to(device),
+        windows,
+        forcings,
+        forecast.history,
+        horizon,
+        rollout.members,
+        LOSSES[config.loss.name],
+        channel_weights(config, source).to(device),
+        torch.as_tensor(source.grid.area_weights(), dtype=torch.float32, device=device),
+        config.loss.spectral,
+    )
+
+
+def new_network(config: TrainConfig, source: Source, forcings: Forcings) -> nn.Module:
+    """The architecture with the configuration's hyper-parameters, and those that follow from the data."""
+    kind, forecast, channels = MODELS[config.model.name], config.forecast, len(source.channels)
+    values = {
+        **config.model.model_dump(exclude={"name"}),
+        "in_channels": forecast.history * channels + len(forcings.channels),
+        "out_channels": channels,
+        "condition": forecast.noise + (len(forecast.steps) if len(forecast.steps) > 1 else 0),
+        **geometry(source.grid, config.model.name),
+    }
+    known = {field.name for field in fields(kind.config_class)}
+    return kind(kind.config_class(**{name: value for name, value in values.items() if name in known}))
+
+
+def geometry(grid: Grid, model: str) -> dict[str, Any]:
+    """What an architecture is told of a grid: size, kind, and what lies beyond its edges."""
+    if model == "sfno" and grid.kind == "regional":
+        raise ConfigError(f"model=sfno needs a globe, the data are on {grid.name}; choose unet, fno, vit or mesh_gnn")
+    poles = "_with_poles" if grid.has_poles else ""
+    return {
+        "height": grid.shape[0],
+        "width": grid.shape[1],
+        "grid": f"{grid.kind}{poles}",
+        "boundary": "region" if grid.kind == "regional" else f"globe{poles}",
+    }
+
+
+def channel_weights(config: TrainConfig, source: Source) -> Tensor:
+    """What each channel counts in the loss [C]."""
+    asked = config.loss.weights
+    known = {name for channel in source.channels for name in (channel.variable, channel.label)}
+    if unknown := sorted(set(asked) - known):
+        raise ConfigError(f"loss.weights names {unknown[0]}, which is not forecast; expected of {', '.join(sorted(known))}")
+    weights = []
+    for channel in source.channels:
+        weight = asked.get(channel.label, asked.get(channel.variable, 1.0))
+        if config.loss.pressure_weighted and channel.level is not None:
+            weight *= channel.level / TROPOSPHERE_HPA
+        weights.append(weight)
+    return torch.tensor(weights)
+
+
+def start_from(network: nn.Module, name: str) -> None:
+    """Take over the weights of a trained model that have the same name and shape. Raises ConfigError if none has."""
+    trained, own = Forecaster.from_pretrained(name, "cpu").model.state_dict(), network.state_dict()
+    fitting = {key: value for key, value in trained.items() if key in own and own[key].shape == value.shape}
+    if not fitting:
+        raise ConfigError(f"start_from={name}: no tensor of that model fits this one; choose its model= and widths")
+    network.load_state_dict(own | fitting)
+
+
+def forecaster_of(
+    config: TrainConfig, weights: Mapping[str, Tensor], source: Source, device: torch.device
+) -> Forecaster:
+    """The trained forecaster with its card."""
+    forecast = config.forecast
+    forcings = Forcings(forecast.forcings, source.grid, source.step_h, source.constants)
+    network = new_network(config, source, forcings)
+    network.load_state_dict({name.removeprefix("network."): value for name, value in weights.items()})
+    what = ", ".join(channel.label for channel in source.channels)
+    card = {
+        "name": config.experiment.replace("_", "-"),
+        "description": f"forecasts {what} of {source.facts['title']} in steps of {source.step_h:g} h",
+        "architecture": config.model.name,
+        "grid": {"latitudes": source.grid.latitudes.tolist(), "longitudes": source.grid.longitudes.tolist()},
+        "channels": [list(channel) for channel in source.channels],
+        "history": forecast.history,
+        "step_h": source.step_h,
+        "steps": list(forecast.steps),
+        "forcings": list(forecast.forcings),
+        "noise": forecast.noise,
+        "scales": scales_of(source, forecast.steps),
+        "data": dict(source.facts),
+        "licence": "Apache-2.0",
+        "recipe": config.model_dump(mode="json", exclude={"resume", "check", "run_dir", "offline", "save_as"}),
+    }
+    forecaster = Forecaster(network, card, str(device))
+    forecaster.keep_constants(source.constants)
+    return forecaster
+
+
+def _conclude(
+    config: TrainConfig, run: RunDirectory, source: Source, device: torch.device, facts: Mapping[str, Any]
+) -> None:
+    """Score, report and save the chosen weights."""
+    weights, state = load_best(run.checkpoints)
+    forecaster = forecaster_of(config, weights, source, device)
+    env = yaml.safe_load((run.path / "env.json").read_text())
+    forecaster.card["training"] = {
+        "best_step": state["step"], "seed": config.seed, **facts,
+        "cpu": env["cpu"], "cores": env["cores"], "gpus": env["gpus"],
+    }  # fmt: skip
+    forecaster.card["metrics"] = {f"val_{name}": value for name, value in state["scores"].items()}
+    for folder in filter(None, (run.path / "model", config.save_as)):
+        forecaster.save_pretrained(folder)
+    print(f"model: {run.path / 'model'}")
+
+
+def _check(task: ForecastTask, config: TrainConfig, world: World, device: torch.device) -> None:
+    values = Trainer(task, config, RunDirectory(Path()), world, device).check()
+    if world.is_main:
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        parameters, count = sum(p.numel() for p in task.model.parameters()), len(task.sizes("train"))
+        print(f"check passed: {parameters:,} parameters, {count:,} training windows, one step: {shown}")

@@ -1,0 +1,115 @@
+"""Training of a forecaster as the trainer sees it: windows of states, roll-out, weighted loss.
+
+Shapes: B samples, K states of history, T steps, M members, C channels, H latitudes, W longitudes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.results.metrics import Value
+from common.training.task import Forward, Task
+from weather.data.forcings import Forcings
+from weather.data.windows import WindowBatch, Windows
+from weather.losses import spectral_loss
+from weather.stepper import Stepper
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """How many steps are forecast, at most in training, in validation, and when training reaches its most."""
+
+    targets: int
+    validation: int
+    grow_until: float
+
+    def at(self, progress: float) -> int:
+        """In training, when `progress` of the run is done."""
+        share = min(1.0, progress / self.grow_until) if self.grow_until else 1.0
+        return min(self.targets, 1 + int(share * self.targets))
+
+
+class ForecastTask(Task):
+    """The loss is a mean over the steps of a roll-out, over cells by their area, over channels by their weights.
+
+    Errors count in units of each channel's change in a step. A model of several sizes of a step is trained on one at
+    random each time, and validated on all.
+
+    channel_weights  [C]
+    area_weights     [H, W], mean 1
+    """
+
+    monitor = "loss"
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        windows: Mapping[str, Windows],
+        forcings: Forcings,
+        history: int,
+        horizon: Horizon,
+        members: int,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        channel_weights: Tensor,
+        area_weights: Tensor,
+        spectral: float = 0.0,
+    ) -> None:
+        self.model = self.stepper = stepper
+        self.windows, self.forcings, self.history = windows, forcings, history
+        self.horizon, self.members, self.spectral = horizon, members, spectral
+        self.channel_weights, self.area_weights = channel_weights, area_weights
+        self.blocks = tuple(getattr(stepper.network, "blocks", ()))
+        self.prefetch = not all(split.in_memory for split in windows.values())
+        self._loss, self._targets = loss, horizon.at(0.0)
+
+    def begin(self, progress: float) -> None:
+        self._targets = self.horizon.at(progress)
+
+    def sizes(self, split: str) -> np.ndarray:
+        return np.ones(len(self.windows[split]), np.int64)
+
+    def names(self, split: str, ids: np.ndarray) -> list[str]:
+        windows = self.windows[split]
+        return [str(windows.times[windows.index[i, 0]].astype("datetime64[m]")) for i in ids]
+
+    def batch(self, split: str, ids: np.ndarray) -> WindowBatch:
+        return self.windows[split].batch(ids)
+
+    def loss(self, forward: Forward, batch: WindowBatch) -> Tensor:
+        sizes = len(self.stepper.steps)
+        size = int(torch.randint(sizes, ())) if sizes > 1 else 0
+        return self._scored(*self._roll_out(forward, batch, self._targets, size), size).mean(dim=1)
+
+    def metrics(self, forward: Forward, batch: WindowBatch) -> dict[str, Value]:
+        """`loss` over the whole horizon and all sizes of a step; `first_step` of the first step of the first size."""
+        losses = []
+        for size, stride in enumerate(self.stepper.steps):
+            targets = max(1, self.horizon.validation // stride)
+            losses.append(self._scored(*self._roll_out(forward, batch, targets, size), size))
+        return {"loss": torch.cat(losses, dim=1).mean(dim=1), "first_step": losses[0][:, 0]}
+
+    def _roll_out(self, forward: Forward, batch: WindowBatch, targets: int, size: int) -> tuple[Tensor, Tensor]:
+        """Forecast [B, T, M, C, H, W] and truth [B, T, C, H, W]."""
+        places = self.history - 1 + self.stepper.steps[size] * np.arange(1, targets + 1)
+        times = batch.times[:, places]
+        forcings = self.forcings.at(times.reshape(-1)).unflatten(0, times.shape)
+        start, noise = batch.state[:, : self.history], None
+        if self.stepper.noise:
+            start, forcings = (x.repeat_interleave(self.members, 0) for x in (start, forcings))
+            noise = torch.randn(*forcings.shape[:2], self.stepper.noise, device=start.device)
+        forecast = forward(start, forcings, noise, size)
+        return forecast.unflatten(0, (-1, self.members)).transpose(1, 2), batch.state[:, places]
+
+    def _scored(self, forecast: Tensor, truth: Tensor, size: int) -> Tensor:
+        """[B, T]."""
+        unit = self.stepper.tendency_std[size][:, None, None]
+        forecast, truth = forecast.float() / unit, truth / unit
+        by_channel = (self._loss(forecast, truth) * self.area_weights).mean(dim=(-2, -1))
+        if self.spectral:
+            by_channel = by_channel + self.spectral * spectral_loss(forecast, truth)
+        return (by_channel * self.channel_weights).sum(dim=-1) / self.channel_weights.sum()
