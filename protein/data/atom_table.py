@@ -13,6 +13,7 @@ from Bio.Data.PDBData import protein_letters_3to1_extended
 
 from common.app.errors import DataFormatError
 from protein.data.chain import UNNUMBERED, Chain
+from protein.data.full_sequence import places_in_sequence
 from protein.data.residues import COLUMN37, LETTERS_X, NAMES, TYPE_OF_NAME
 
 PARENTS = {
@@ -193,15 +194,16 @@ def _chosen_alternates(part: AtomTable, owner: np.ndarray, count: int) -> np.nda
 
 
 def _chain(residues: _Residues, header: Header, name: str, parents: Mapping[str, str], where: str) -> Chain:
-    from protein.data.full_sequence import places_in_sequence
-
     observed = "".join(_letter(one, parents) for one in residues.names)
     full = "".join(_letter(one, parents) for one in header.sequences.get(name, []))
     places = places_in_sequence(full, observed, residues.place, residues.number) if full else None
     number, insertion = residues.number, residues.insertion
-    atom37, b_factor = residues.atom37, residues.b_factor
+    atom37, b_factor, sequence = residues.atom37, residues.b_factor, observed
     if places is not None:
-        n = len(full)
+        n, letters = len(full), list(full)
+        for place, letter in zip(places, observed, strict=True):
+            letters[place] = letter  # where several residues share a place, the one whose atoms were taken
+        sequence = "".join(letters)
         number, insertion = header.numbers.get(name, (np.full(n, UNNUMBERED), np.full(n, "", "<U4")))
         number, insertion = number.astype(np.int32), insertion.astype("<U4")
         number[places], insertion[places] = residues.number, residues.insertion
@@ -209,7 +211,7 @@ def _chain(residues: _Residues, header: Header, name: str, parents: Mapping[str,
         atom37[places], b_factor[places] = residues.atom37, residues.b_factor
     return Chain(
         id=f"{header.id}_{name or 'A'}",
-        sequence=full if places is not None else observed,
+        sequence=sequence,
         atom37=atom37,
         b_factor=b_factor,
         number=number.astype(np.int32),

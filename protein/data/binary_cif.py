@@ -6,6 +6,7 @@ Biopython's reader builds objects an atom and does not read the tables of sequen
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,15 @@ def tables_of(content: bytes, where: str) -> Tables:
         }
     except DataFormatError:
         raise
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, msgpack.UnpackException) as error:
+    except (
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        msgpack.UnpackException,
+    ) as error:
         raise DataFormatError(f"{where} is not BinaryCIF ({error!r}); fetch it again") from error
 
 
@@ -92,7 +101,7 @@ def _from_packed_integers(data: Any, encoding: dict[str, Any]) -> np.ndarray:
 def _from_strings(data: Any, encoding: dict[str, Any]) -> np.ndarray:
     offsets = _decode(encoding["offsets"], encoding["offsetEncoding"])
     text = encoding["stringData"]
-    words = [text[start:end] for start, end in zip(offsets[:-1], offsets[1:], strict=True)]
+    words = [text[start:end] for start, end in pairwise(offsets)]
     return np.array([*words, ""], dtype=str)[_decode(data, encoding["dataEncoding"])]
 
 

@@ -8,9 +8,7 @@ OBSERVED_AT_LEAST = 0.9
 """Share of observed residues that must agree with the full sequence, or it is not believed."""
 
 
-def places_in_sequence(
-    full: str, observed: str, stated: np.ndarray, numbers: np.ndarray
-) -> np.ndarray | None:
+def places_in_sequence(full: str, observed: str, stated: np.ndarray, numbers: np.ndarray) -> np.ndarray | None:
     """Places [n] of the observed residues in `full`, from 0, ascending; None where they do not fit.
 
     stated   [n] places as the file gives them, -1 where it does not
@@ -24,9 +22,9 @@ def places_in_sequence(
     if len(numbers):
         candidates += [numbers - numbers[0] + start for start in _starts(letters, target)]
     for places in candidates:
-        if (np.diff(places) > 0).all() and len(places) and places[0] >= 0 and places[-1] < len(full):
-            if places is stated or (target[places] == letters).all():
-                return places
+        ascending = (np.diff(places) > 0).all() and len(places) and places[0] >= 0 and places[-1] < len(full)
+        if ascending and (places is stated or (target[places] == letters).all()):
+            return places
     return _aligned(full, observed)
 
 

@@ -1,7 +1,7 @@
 """mmCIF and BinaryCIF: tables of text or numbers to atoms and header.
 
-Dictionary: Westbrook et al., J. Mol. Biol. 434, 167599 (2022), doi:10.1016/j.jmb.2022.167599. The atom table, nearly all
-of a file, is split at white space; everything else goes through Biopython, which also takes over where the short way
+Dictionary: Westbrook et al., J. Mol. Biol. 434, 167599 (2022), doi:10.1016/j.jmb.2022.167599. The atom table, nearly
+all of a file, is split at white space; everything else goes through Biopython, which also takes over where the short way
 does not fit (quoted white space, several lines a row).
 """
 
@@ -16,16 +16,18 @@ import numpy as np
 
 from common.app.errors import DataFormatError
 from protein.data.atom_table import AtomTable, Header
+from protein.data.chain import UNNUMBERED
 
 Tables = Mapping[str, Any]
 """Item to its values, a list or an array."""
 
 WANTED = (
     "_entry.", "_exptl.", "_refine.", "_em_3d_reconstruction.", "_pdbx_database_status.", "_entity_poly.",
-    "_entity_poly_seq.", "_pdbx_poly_seq_scheme.", "_struct_asym.",
+    "_entity_poly_seq.", "_pdbx_poly_seq_scheme.",
 )  # fmt: skip
 """Categories that are read besides the atoms."""
 
+SCHEME = ("pdb_strand_id", "entity_id", "seq_id", "mon_id", "pdb_seq_num", "pdb_ins_code")
 ATOMS = "_atom_site."
 NEEDED = ("label_atom_id", "label_comp_id", "label_asym_id", "Cartn_x", "Cartn_y", "Cartn_z")
 BLOCK = re.compile(r"(?m)^(?=loop_\s)|^#.*\n")
@@ -50,7 +52,9 @@ def atoms_of(tables: Tables, where: str) -> AtomTable:
     columns = {key.removeprefix(ATOMS): values for key, values in tables.items() if key.startswith(ATOMS)}
     for name in NEEDED:
         if name not in columns:
-            raise DataFormatError(f"{where}: the table of atoms has no column '{name}'; expected an mmCIF of a structure")
+            raise DataFormatError(
+                f"{where}: the table of atoms has no column '{name}'; expected an mmCIF of a structure"
+            )
     sizes = {name: len(values) for name, values in columns.items()}
     count = sizes[NEEDED[0]]
     for name, size in sizes.items():
@@ -129,30 +133,21 @@ def _first_block(text: str) -> str:
 
 def _sequences(tables: Tables) -> dict[str, Any]:
     """Full sequences and their numbering by author's chain, of protein chains."""
-    scheme = {key: _strings(tables.get(f"_pdbx_poly_seq_scheme.{key}", [])) for key in (
-        "asym_id", "entity_id", "mon_id", "pdb_strand_id", "pdb_seq_num", "pdb_ins_code", "seq_id")}  # fmt: skip
-    kinds = dict(
-        zip(
-            _strings(tables.get("_entity_poly.entity_id", [])),
-            _strings(tables.get("_entity_poly.type", [])),
-            strict=False,
-        )
-    )
-    sequences: dict[str, list[str]] = {}
-    numbers: dict[str, tuple[list[int], list[str]]] = {}
-    seen: dict[str, set[str]] = {}
-    for asym, entity, residue, chain, number, insertion, place in zip(*(
-        scheme[key] for key in ("asym_id", "entity_id", "mon_id", "pdb_strand_id", "pdb_seq_num", "pdb_ins_code", "seq_id")
-    ), strict=False):  # fmt: skip
-        if "polypeptide" not in kinds.get(entity, "polypeptide") or place in seen.setdefault(f"{asym} {chain}", set()):
-            continue  # a place that occurs again holds another residue in part of the crystal
-        seen[f"{asym} {chain}"].add(place)
-        sequences.setdefault(chain, []).append(residue)
-        listed = numbers.setdefault(chain, ([], []))
-        listed[0].append(int(number) if _is_integer(number) else 0)
-        listed[1].append("" if insertion in NOTHING else insertion)
-    arrays = {chain: (np.array(n), np.array(i, dtype="<U4")) for chain, (n, i) in numbers.items()}
-    return {"sequences": sequences or _entity_sequences(tables, kinds), "numbers": arrays}
+    kinds = dict(zip(*(_strings(tables.get(f"_entity_poly.{key}", [])) for key in ("entity_id", "type")), strict=False))
+    columns = [_strings(tables.get(f"_pdbx_poly_seq_scheme.{key}", [])) for key in SCHEME]
+    residues: dict[str, dict[str, tuple[str, int, str]]] = {}
+    for chain, entity, place, residue, number, insertion in zip(*columns, strict=False):
+        if "polypeptide" in kinds.get(entity, "polypeptide"):
+            known = int(number) if re.fullmatch(r"-?\d{1,9}", number) else UNNUMBERED
+            code = "" if insertion in NOTHING else insertion
+            # A place that occurs again holds another residue in part of the crystal.
+            residues.setdefault(chain, {}).setdefault(place, (residue, known, code))
+    listed = {chain: list(zip(*places.values(), strict=True)) for chain, places in residues.items()}
+    return {
+        "sequences": {chain: list(names) for chain, (names, _, _) in listed.items()}
+        or _entity_sequences(tables, kinds),
+        "numbers": {chain: (np.array(n), np.array(i, dtype="<U4")) for chain, (_, n, i) in listed.items()},
+    }
 
 
 def _entity_sequences(tables: Tables, kinds: Mapping[str, str]) -> dict[str, list[str]]:
@@ -171,19 +166,23 @@ def _entity_sequences(tables: Tables, kinds: Mapping[str, str]) -> dict[str, lis
 
 
 def _bytes(values: Sequence[Any] | np.ndarray) -> np.ndarray:
-    texts = np.array([str(value) for value in values] if not isinstance(values, list) else values, dtype=str)
-    found = np.char.encode(texts, "latin-1", "replace")
-    found[np.isin(found, [one.encode() for one in NOTHING])] = b""
-    return found
+    texts = np.asarray(values).astype(str) if isinstance(values, np.ndarray) else np.array(values, dtype=str)
+    try:
+        found = texts.astype("S")
+    except UnicodeEncodeError:
+        found = np.char.encode(texts, "latin-1", "replace")
+    return np.where((found == b"?") | (found == b"."), b"", found)
 
 
 def _numbers(values: Sequence[Any] | np.ndarray, default: float, where: str) -> np.ndarray:
-    array = np.asarray(values)
-    if array.dtype.kind in "iuf":
-        return array.astype(np.float64)
-    unknown = np.isin(array, NOTHING)
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
+        return values.astype(np.float64)
     try:
-        return np.where(unknown, str(default), array).astype(np.float64)
+        return np.fromiter(map(float, values), np.float64, len(values))
+    except ValueError:
+        pass  # some are unknown, or this is not a number at all
+    try:
+        return np.array([default if value in NOTHING else float(value) for value in values], np.float64)
     except ValueError as error:
         raise DataFormatError(f"{where} is not numeric ({error})") from error
 
@@ -199,7 +198,3 @@ def _value(tables: Tables, key: str) -> str:
 
 def _is_number(text: str) -> bool:
     return re.fullmatch(r"\d+\.?\d*", text) is not None
-
-
-def _is_integer(text: str) -> bool:
-    return re.fullmatch(r"-?\d{1,9}", text) is not None

@@ -25,7 +25,7 @@ def atoms_of(text: str, where: str) -> AtomTable:
     lines: list[str] = []
     places: list[int] = []
     models: list[int] = []
-    model, ended = 1, False
+    model = 1
     for place, line in enumerate(text.splitlines(), 1):
         kind = line[:6]
         if kind == "ATOM  " or (kind == "HETATM" and line[17:20].strip() in PARENTS):
@@ -33,10 +33,9 @@ def atoms_of(text: str, where: str) -> AtomTable:
             places.append(place)
             models.append(model)
         elif kind == "MODEL ":
-            # Files of several structures put together repeat numbers: count on where that happens.
-            model = int(line[6:]) if line[6:].strip().isdigit() and not ended else model + ended
+            model = max(model, int(line[6:])) if line[6:].strip().isdigit() else model
         elif kind == "ENDMDL":
-            ended = True
+            model += 1  # some files have no MODEL records
     block = np.frombuffer("".join(line[:80].ljust(80) for line in lines).encode("latin-1", "replace"), "S1")
     block = block.reshape(-1, 80)
 
@@ -108,8 +107,8 @@ def _residue_numbers(cells: np.ndarray, places: list[int], where: str) -> tuple[
         match = NUMBER.fullmatch(cell)
         if match is None:
             raise DataFormatError(
-                f"{where}, line {places[row]}: columns 23-27 hold '{cell.decode('latin-1')}'; expected a residue number "
-                "and perhaps an insertion code"
+                f"{where}, line {places[row]}: columns 23-27 hold '{cell.decode('latin-1')}'; expected a residue "
+                "number and perhaps an insertion code"
             )
         parsed[cell] = (int(match.group(1)), match.group(2))
     pairs = [parsed[cell] for cell in cells.tolist()]

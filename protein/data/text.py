@@ -16,7 +16,9 @@ def read_bytes(path: str | Path, largest: int = LARGEST_BYTES) -> bytes:
     path = Path(path)
     try:
         if path.stat().st_size > largest:
-            raise DataFormatError(f"{path} has {path.stat().st_size:,} bytes, more than {largest:,}: refusing to read it")
+            raise DataFormatError(
+                f"{path} has {path.stat().st_size:,} bytes, more than {largest:,}: refusing to read it"
+            )
         with path.open("rb") as stream:
             packed = any(stream.read(6).startswith(magic) for magic in DECOMPRESSORS)
         if packed:

@@ -12,10 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-STATES = "HBEGITSC"
-"""Alpha helix, isolated bridge, strand, 3-10 helix, pi helix, turn, bend, and none of these."""
-
-THREE_STATES = {"H": "H", "G": "H", "I": "H", "E": "E", "B": "E", "T": "C", "S": "C", "C": "C"}
+from protein.data.states import THREE_STATES
 
 COUPLING = 0.42 * 0.20 * 332
 """kcal/mol Å: charges of C=O and N-H, in electrons, and the conversion of units."""
@@ -44,7 +41,7 @@ class Ladder(NamedTuple):
 
 
 def assign(backbone: np.ndarray, is_proline: np.ndarray) -> str:
-    """One of `STATES` for each residue.
+    """One letter of `data.states.STATES` for each residue.
 
     backbone    [N, 4, 3] N, CA, C, O in Å; NaN where missing: such a residue is C, and the chain is broken there
     is_proline  [N] bool, residues without an amide hydrogen

@@ -1,0 +1,62 @@
+"""Triangle multiplication: an edge is updated from the two other edges of all triangles that it belongs to.
+
+Jumper et al., Nature 596, 583 (2021), doi:10.1038/s41586-021-03819-2, supplement, algorithms 11 and 12.
+Shapes: B batch, N residues, C width, K hidden width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from protein.models.chunking import add_by_rows, collect, slices
+from protein.models.dropout import shared_dropout
+from protein.models.linear import linear
+
+CHANNELS = 16
+"""Multiplied at a time where memory is saved."""
+
+
+class TriangleMultiplication(nn.Module):
+    """Pairs [B, N, N, C] plus, at (i, j), a gated sum over k of a(i, k) b(j, k), outgoing, or a(k, i) b(k, j)."""
+
+    def __init__(self, width: int, hidden: int, outgoing: bool, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.outgoing, self.dropout = outgoing, dropout
+        self.norm = nn.LayerNorm(width)
+        self.edges = linear(width, 2 * hidden)
+        self.edges_gate = linear(width, 2 * hidden, start="gate")
+        self.norm_out = nn.LayerNorm(hidden)
+        self.out = linear(hidden, width, start="zero")
+        self.gate = linear(width, width, start="gate")
+
+    def forward(self, pair: Tensor, mask: Tensor | None = None, chunk: int | None = None) -> Tensor:
+        """mask [B, N] bool; chunk in rows. Without gradients `pair` itself is changed."""
+        product = self._product(collect(lambda rows, where: self._edges(rows, where, mask), pair, chunk, 2), chunk)
+        keep = shared_dropout(pair, self.dropout, self.training)
+
+        def update(rows: Tensor, where: slice) -> Tensor:
+            found = self.out(self.norm_out(product[:, :, where].permute(0, 2, 3, 1)))
+            found = found * torch.sigmoid(self.gate(self.norm(rows)))
+            return found if keep is None else found * keep
+
+        return add_by_rows(pair, update, chunk)
+
+    def _edges(self, rows: Tensor, where: slice, mask: Tensor | None) -> Tensor:
+        """a and b, [B, 2K, r, N]; zero where the node that is summed over is padding."""
+        rows = self.norm(rows)
+        edges = self.edges(rows) * torch.sigmoid(self.edges_gate(rows))
+        if mask is not None:
+            edges = edges * (mask[:, None, :, None] if self.outgoing else mask[:, where, None, None])
+        return edges.permute(0, 3, 1, 2)
+
+    def _product(self, edges: Tensor, chunk: int | None) -> Tensor:
+        """[B, K, N, N]"""
+        a, b = edges.chunk(2, 1)
+        if not self.outgoing:
+            a, b = a.mT, b.mT
+        if chunk is None or torch.is_grad_enabled():
+            return a @ b.mT
+        for where in slices(a.shape[1], CHANNELS):
+            a[:, where] = a[:, where] @ b[:, where].mT
+        return a
