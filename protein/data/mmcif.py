@@ -1,7 +1,7 @@
 """mmCIF and BinaryCIF: tables of text or numbers to atoms and header.
 
-Dictionary: Westbrook et al., J. Mol. Biol. 434, 167599 (2022), doi:10.1016/j.jmb.2022.167599. The atom table, nearly
-all of a file, is split at white space; everything else goes through Biopython, which also takes over where the short way
+Dictionary: Westbrook et al., J. Mol. Biol. 434, 167599 (2022), doi:10.1016/j.jmb.2022.167599. The atom table, most
+of a file, is split at white space; everything else goes through Biopython, which also takes over where the short way
 does not fit (quoted white space, several lines a row).
 """
 

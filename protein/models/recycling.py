@@ -24,27 +24,28 @@ class Previous(NamedTuple):
     pair: Tensor
     beta: Tensor
 
-    def detached(self) -> Previous:
-        return Previous(*(part.detach() for part in self))
-
 
 class Recycling(nn.Module):
-    """Normed representations, and an embedding of which of `edges_a` (Å) the distance of two residues exceeds."""
+    """Normed representations, and an embedding of how many of `edges_a` (Å) the distance of two residues exceeds."""
 
-    edges: Tensor
+    squared_edges: Tensor
 
     def __init__(self, single_width: int, pair_width: int, edges_a: tuple[float, float, int]) -> None:
         super().__init__()
         self.norm_single = nn.LayerNorm(single_width)
         self.norm_pair = nn.LayerNorm(pair_width)
         self.distance = nn.Embedding(edges_a[2] + 1, pair_width)
-        self.register_buffer("edges", torch.linspace(*edges_a), persistent=False)
+        self.register_buffer("squared_edges", torch.linspace(*edges_a).square(), persistent=False)
 
-    def forward(self, previous: Previous | None) -> tuple[Tensor, Tensor]:
-        """What is added to single [B, N, S] and pair [B, N, N, C]; in the first cycle as if all before were zero."""
+    def single(self, previous: Previous | None) -> Tensor:
+        """What is added to single [B, N, S]; in the first cycle [S], as if all before were zero."""
+        return self.norm_single.bias if previous is None else self.norm_single(previous.single.detach())
+
+    def forward(self, previous: Previous | None, where: slice) -> Tensor:
+        """What is added to rows `where` of pair [B, r, N, C]; in the first cycle [C]."""
         if previous is None:
-            return self.norm_single.bias, self.norm_pair.bias + self.distance.weight[0]
-        beta = previous.beta.float()
-        squared = (beta[:, :, None] - beta[:, None]).square().sum(-1)
-        exceeded = torch.bucketize(squared, self.edges.square())
-        return self.norm_single(previous.single), self.norm_pair(previous.pair) + self.distance(exceeded)
+            return self.norm_pair.bias + self.distance.weight[0]
+        beta = previous.beta.detach().float()
+        squared = (beta[:, where, None] - beta[:, None]).square().sum(-1)
+        exceeded = torch.bucketize(squared, self.squared_edges)
+        return self.norm_pair(previous.pair[:, where].detach()) + self.distance(exceeded)

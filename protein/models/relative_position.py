@@ -1,7 +1,7 @@
 """Relative position along the chain.
 
 Jumper et al., Nature 596, 583 (2021), doi:10.1038/s41586-021-03819-2, supplement, algorithm 4.
-Shapes: B batch, N residues, C width.
+Shapes: B batch, N residues, r some of them, C width.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 
 class RelativePosition(nn.Module):
-    """Residue numbers [B, N] to [B, N, N, C], by i - j from -reach to reach; farther counts as that far."""
+    """An embedding of i - j from -reach to reach; residues farther apart count as that far."""
 
     def __init__(self, width: int, reach: int = 32) -> None:
         super().__init__()
         self.reach = reach
         self.embedding = nn.Embedding(2 * reach + 1, width)
 
-    def forward(self, residue_index: Tensor) -> Tensor:
-        offset = residue_index[:, :, None] - residue_index[:, None, :]
+    def forward(self, rows: Tensor, residue_index: Tensor) -> Tensor:
+        """[B, r, N, C] of residue numbers [B, r] before those of all residues [B, N]."""
+        offset = rows[:, :, None] - residue_index[:, None, :]
         return self.embedding(offset.clamp(-self.reach, self.reach) + self.reach)
