@@ -51,6 +51,7 @@ class ForecastStore:
             self._create(template)
         self.group = zarr.open_group(str(self.partial / "fields"), mode="r+")
         self.dims = {str(name): template[name].dims for name in template}
+        self.levels = template["level"].values if "level" in template.dims else np.empty(0)
 
     def _take_up(self) -> None:
         found = json.loads((self.partial / PROGRESS).read_text())
@@ -65,11 +66,8 @@ class ForecastStore:
     def _create(self, template: xr.Dataset) -> None:
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
-        encoding = {
-            name: {"chunks": tuple(1 if dim in ("time", "prediction_timedelta") else size for dim, size in field.sizes.items())}
-            for name, field in template.items()
-        }
-        template.to_zarr(self.partial / "fields", zarr_format=2, consolidated=True, compute=False, encoding=encoding)
+        whole = template.chunk({dim: 1 if dim in ("time", "prediction_timedelta") else -1 for dim in template.dims})
+        whole.to_zarr(self.partial / "fields", zarr_format=2, consolidated=True, compute=False)
         self._say()
 
     def lead_count(self, group: str) -> int:
@@ -78,27 +76,28 @@ class ForecastStore:
 
     def write(self, group: str, starts: slice, lead: int, values: np.ndarray) -> None:
         """Put down one lead time (its position) of some starts, [G, M, C, H, W], and remember it."""
-        for name, dims in self.dims.items():
-            part = values[:, :, [number for number, channel in enumerate(self.channels) if channel.variable == name]]
-            part = part if "level" in dims else part[:, :, 0]
-            part = part if "number" in dims else part[:, 0]
-            self._array(name)[starts, lead] = part.astype(np.float32, copy=False)
+        for name in self.dims:
+            array = self._array(name)
+            part = np.full((len(values), *array.shape[2:]), np.nan, np.float32)
+            for number, channel in enumerate(self.channels):
+                if channel.variable == name:
+                    part[self._place(channel)] = values[:, :, number] if "number" in self.dims[name] else values[:, 0, number]
+            array[starts, lead] = part
         self.done[group] = lead + 1
         self._say()
 
     def read(self, starts: slice, lead: int) -> np.ndarray:
         """What `write` put down, [G, M, C, H, W]."""
-        parts = []
-        for name in dict.fromkeys(channel.variable for channel in self.channels):
-            values = np.asarray(self._array(name)[starts, lead])
-            values = values if "number" in self.dims[name] else values[:, None]
-            parts.append((name, values if "level" in self.dims[name] else values[:, :, None]))
-        places = {name: 0 for name, _ in parts}
-        by_name, columns = dict(parts), []
-        for channel in self.channels:  # channels of a variable are in the order of its levels
-            columns.append(by_name[channel.variable][:, :, places[channel.variable]])
-            places[channel.variable] += 1
+        columns = []
+        for channel in self.channels:
+            values = np.asarray(self._array(channel.variable)[starts, lead])[self._place(channel)]
+            columns.append(values if "number" in self.dims[channel.variable] else values[:, None])
         return np.stack(columns, axis=2)
+
+    def _place(self, channel: Channel) -> tuple[Any, ...]:
+        """Where a channel stands in [G(, M)(, L), H, W] of its variable; levels that it lacks stay NaN."""
+        at = [] if channel.level is None else [int(np.flatnonzero(self.levels == channel.level)[0])]
+        return (slice(None),) * (2 if "number" in self.dims[channel.variable] else 1) + tuple(at)
 
     def finish(self) -> Path:
         """Turn what is written into the output, in one step for a reader."""

@@ -26,8 +26,8 @@ class ProgressReport:
             self._row = self._bar.add_task(label, total=total, completed=done, status="")
             self._bar.start()
 
-    def advance(self) -> None:
-        self.done += 1
+    def advance(self, steps: int = 1) -> None:
+        self.done += steps
         if self._bar:
             self._bar.update(self._row, completed=self.done, status=self.status)
         elif time.monotonic() - self._last_line > self.every_s:

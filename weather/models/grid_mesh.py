@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from common.app.errors import ConfigError
 from weather.models.icosahedron import IcosahedralMesh, directed_edges, icosahedral_mesh
@@ -92,7 +92,7 @@ def grid_mesh(
         )
     mesh, grid = icosahedral_mesh(refinements), _grid_points(latitudes, longitudes)
     reach = margin * mesh.longest_edge + _largest_step(latitudes, longitudes)
-    kept = cKDTree(grid.position).query(mesh.vertices)[0] <= reach
+    kept = KDTree(grid.position).query(mesh.vertices)[0] <= reach
     index = np.where(kept, np.cumsum(kept) - 1, -1)
     position = mesh.vertices[kept]
     vertices = _Points(position, np.arctan2(position[:, 1], position[:, 0]))
@@ -118,7 +118,7 @@ def _grid_points(latitudes: Sequence[float], longitudes: Sequence[float]) -> _Po
 
 def _within(radius: float, grid: _Points, vertices: _Points) -> tuple[np.ndarray, np.ndarray]:
     """Grid points and the vertices within the radius of each, [E] and [E]."""
-    near = cKDTree(vertices.position).query_ball_point(grid.position, radius)
+    near = KDTree(vertices.position).query_ball_point(grid.position, radius)
     degrees = np.array([len(found) for found in near])
     if not degrees.all():
         raise ConfigError(
@@ -145,7 +145,7 @@ def _face_under(points: np.ndarray, mesh: IcosahedralMesh) -> np.ndarray:
     first = np.cumsum(count) - count
     slot = np.arange(6)
     around = order[first[:, None] + np.where(slot < count[:, None], slot, 0)] // 3
-    candidates = around[cKDTree(mesh.vertices).query(points)[1]]
+    candidates = around[KDTree(mesh.vertices).query(points)[1]]
     height = np.einsum("gfi,gi->gf", normals[candidates], points.astype(np.float64)) - offsets[candidates]
     return np.take_along_axis(candidates, height.argmax(1)[:, None], axis=1)[:, 0]
 

@@ -91,10 +91,10 @@ class MeshGNN(nn.Module):
         edges = {name: self.embed_edges[name](getattr(self, name).features) for name in _GRAPHS}
         grid = self.embed_grid(state.flatten(2).permute(2, 0, 1), self.grid_features)
         mesh = self.embed_mesh(self.mesh_features)
-        mesh, _ = self.encode(self.grid_to_mesh, edges["grid_to_mesh"], grid, mesh, condition)
+        mesh = self.encode.receive(self.grid_to_mesh, edges["grid_to_mesh"], grid, mesh, condition)
         grid = grid + self.encode_grid(grid, condition=condition)
         mesh = self._processed(mesh, edges["within_mesh"], condition)
-        grid, _ = self.decode(self.mesh_to_grid, edges["mesh_to_grid"], mesh, grid, condition)
+        grid = self.decode.receive(self.mesh_to_grid, edges["mesh_to_grid"], mesh, grid, condition)
         return self.read_out(grid).permute(1, 2, 0).unflatten(2, state.shape[2:]).contiguous()
 
     def _processed(self, mesh: Tensor, edges: Tensor, condition: Tensor | None) -> Tensor:

@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from weather.models.grid_mesh import Edges
 from weather.models.neural_operator import Modulation
 
+BLOCK_VALUES = 2**18, 2**27
+"""B C times the edges of a block, on a CPU and on a GPU: what fits a core's cache, and half a gigabyte."""
+
 
 class MLP(nn.Module):
     """Swish layers over the concatenation of several inputs, and a layer norm unless `norm` is False.
@@ -87,11 +90,37 @@ class MessagePassing(nn.Module):
     def forward(
         self, graph: EdgeSet, edges: Tensor, sent: Tensor, received: Tensor, condition: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """edges [E, 1 | B, C], nodes `sent` and `received` [N, 1 | B, C] -> received, m [E, B, C]"""
-        own, sender, receiver = self.edge_mlp.project([edges, sent, received])
-        hidden = own + sender[graph.senders] + receiver[graph.receivers]
-        messages = self.edge_mlp.finish(hidden, condition)
-        # Summed in float32 under autocast too: hundreds of grid points may send to one vertex.
-        total = messages.new_zeros(len(received), *messages.shape[1:], dtype=torch.float32)
-        total = total.index_add(0, graph.receivers, messages.float())
-        return received + self.node_mlp(received, total.to(messages.dtype), condition=condition), messages
+        """edges [E, 1 | B, C], nodes `sent` [N, B, C] and `received` [N, 1 | B, C] -> received, m [E, B, C]"""
+        projected = self.edge_mlp.project([edges, sent, received])
+        messages = self._messages(graph, projected, condition, slice(None))
+        total = _zeros(received, messages).index_add(0, graph.receivers, messages.float())
+        return self._updated(received, total.to(messages.dtype), condition), messages
+
+    def receive(
+        self, graph: EdgeSet, edges: Tensor, sent: Tensor, received: Tensor, condition: Tensor | None = None
+    ) -> Tensor:
+        """`received` alone. Without gradients, edges are worked off in blocks and never in memory all at once."""
+        if torch.is_grad_enabled():
+            return self(graph, edges, sent, received, condition)[0]
+        projected = self.edge_mlp.project([edges, sent, received])
+        total = _zeros(received, sent)
+        length = max(1, BLOCK_VALUES[sent.device.type == "cuda"] // sent[0].numel())
+        for start in range(0, len(edges), length):
+            block = slice(start, start + length)
+            total.index_add_(0, graph.receivers[block], self._messages(graph, projected, condition, block).float())
+        return self._updated(received, total.to(sent.dtype), condition)
+
+    def _messages(self, graph: EdgeSet, projected: list[Tensor], condition: Tensor | None, block: slice) -> Tensor:
+        own, sender, receiver = projected
+        hidden = sender.index_select(0, graph.senders[block])
+        hidden += receiver.index_select(0, graph.receivers[block])
+        hidden += own[block]
+        return self.edge_mlp.finish(hidden, condition)
+
+    def _updated(self, received: Tensor, total: Tensor, condition: Tensor | None) -> Tensor:
+        return received + self.node_mlp(received, total, condition=condition)
+
+
+def _zeros(received: Tensor, values: Tensor) -> Tensor:
+    """Where messages are added up: in float32 also under autocast, as hundreds of points may send to one vertex."""
+    return values.new_zeros(len(received), *values.shape[1:], dtype=torch.float32)

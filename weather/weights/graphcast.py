@@ -9,6 +9,7 @@ Shapes: B samples, I and O channels, H latitudes from south to north, W longitud
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from common.app.errors import CheckpointError
 from weather.models.mesh_gnn import MeshGNN, MeshGNNConfig
 from weather.models.message_passing import MLP
 
-STEP = pd.Timedelta(hours=6)
+STEP_HOURS = 6
 
 LEVELLED = frozenset({
     "potential_vorticity", "specific_rain_water_content", "specific_snow_water_content", "geopotential", "temperature",
@@ -103,7 +104,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zipfile.zlib.error) as error:
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise CheckpointError(
             f"{path} cannot be read as an npz archive of plain arrays ({error}); fetch it again"
         ) from error
@@ -128,7 +129,8 @@ def _task(arrays: Mapping[str, np.ndarray], path: str | Path) -> Task:
         raise CheckpointError(
             f"{path} is no GraphCast checkpoint: expected task_config with {', '.join(names)}, input_duration"
         )
-    return Task(inputs, targets, forcings, levels, round(pd.Timedelta(str(duration)) / STEP))
+    hours = pd.Timedelta(str(duration)).total_seconds() / 3600
+    return Task(inputs, targets, forcings, levels, round(hours / STEP_HOURS))
 
 
 def _official_names(steps: int) -> dict[str, str]:

@@ -1,0 +1,103 @@
+"""What a forecast is, whatever the weights: steps add up, members are reproducible, bounds hold, inputs are checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from common.app.errors import ConfigError, DataFormatError, NumericalError
+from tests.weather.small import forecaster, states
+from weather import Forecaster
+
+
+@pytest.mark.parametrize("history", [1, 2])
+def test_a_roll_out_is_its_steps_one_after_another(history: int) -> None:
+    model, given = forecaster(history), states()
+    whole = model.forecast(given, lead_hours=18)
+    assert whole.sizes["prediction_timedelta"] == 3 and dict(whole.sizes)["time"] == 1
+    for lead in range(3):
+        following = model.forecast(given, lead_hours=6)
+        xr.testing.assert_equal(
+            following.isel(prediction_timedelta=0, drop=True), whole.isel(prediction_timedelta=lead, drop=True).assign_coords(time=following.time)
+        )
+        new = following.isel(prediction_timedelta=0, drop=True).assign_coords(time=following.time + following.prediction_timedelta.values)
+        given = xr.concat([given.sortby("latitude"), new], "time").transpose("time", "level", "latitude", "longitude")
+
+
+@pytest.mark.parametrize("steps", [(1, 2, 4), (1, 4), (2, 4)])
+def test_large_steps_come_first(steps: tuple[int, ...]) -> None:
+    model = forecaster(steps=steps)
+    for lead in range(steps[0], 25, steps[0]):
+        taken, rest = [], lead
+        while rest:
+            taken.append(steps[model.last_size(rest)])
+            rest -= taken[-1]
+        assert sum(taken) == lead and taken == sorted(taken) and len(taken) <= lead // steps[-1] + len(steps) + 1
+    found = model.forecast(states(), lead_hours=6.0 * 8)
+    assert found.sizes["prediction_timedelta"] == 8 // steps[0]
+
+
+def test_members_follow_from_seed_and_start_alone() -> None:
+    model, given = forecaster(noise=5), states()
+    two = model.forecast(given, 12, members=2, seed=3)
+    three = model.forecast(given, 12, members=3, starts="all", seed=3, batch_size=2).isel(time=[-1])
+    xr.testing.assert_allclose(two, three.isel(number=slice(2)), rtol=1e-5)
+    assert float(np.abs(two.isel(number=0) - two.isel(number=1))["2m_temperature"].max()) > 0.01
+    other = model.forecast(given, 12, members=2, seed=4)
+    assert float(np.abs(two - other)["2m_temperature"].max()) > 0.01
+    with pytest.raises(ConfigError, match="deterministic"):
+        forecaster().forecast(given, 12, members=2)
+
+
+def test_humidity_stays_positive_and_units_are_told() -> None:
+    found = forecaster().forecast(states(), 60)
+    assert float(found["specific_humidity"].min()) >= 0
+    assert found["temperature"].attrs["units"] == "K" and found["temperature"].dtype == np.float32
+    assert found["2m_temperature"].dims == ("time", "prediction_timedelta", "latitude", "longitude")
+    assert found["temperature"].dims == ("time", "prediction_timedelta", "level", "latitude", "longitude")
+
+
+def test_values_that_leave_physical_bounds_stop_the_forecast() -> None:
+    with pytest.raises(NumericalError, match=r"left physical bounds after \d+ h: \w+"):
+        forecaster(strength=30).forecast(states(), 600)
+
+
+def test_what_does_not_fit_is_named() -> None:
+    model, given = forecaster(history=2), states()
+    with pytest.raises(DataFormatError, match="has no variable '2m_temperature'"):
+        model.forecast(given.drop_vars("2m_temperature"), 6)
+    with pytest.raises(DataFormatError, match="temperature has no level 850 hPa"):
+        model.forecast(given.assign_coords(level=[500, 700, 925]), 6)
+    with pytest.raises(DataFormatError, match="interpolate the file to that grid"):
+        model.forecast(given.isel(latitude=slice(0, 6)), 6)
+    with pytest.raises(DataFormatError, match="needs 2 times 6 h apart"):
+        model.forecast(given.isel(time=[0, 2]), 6)
+    with pytest.raises(ConfigError, match="no forecast can start at 2020-03-01T00:00"):
+        model.forecast(given, 6, starts=["2020-03-01T00"])
+    with pytest.raises(ConfigError, match="expected a multiple of 6"):
+        model.forecast(given, 7)
+    broken = given.copy(deep=True)
+    broken["2m_temperature"][-1, 2, 3] = np.nan
+    with pytest.raises(DataFormatError, match="2m_temperature at 2020-03-01T18:00 is nan"):
+        model.forecast(broken, 6)
+
+
+def test_a_saved_forecaster_forecasts_the_same(tmp_path: Path) -> None:
+    model = forecaster(noise=3)
+    again = Forecaster.from_pretrained(model.save_pretrained(tmp_path / "model"), device="cpu")
+    xr.testing.assert_equal(again.forecast(states(), 12, members=2), model.forecast(states(), 12, members=2))
+
+
+def test_a_turn_of_the_day_turns_the_answer_only_with_the_sun() -> None:
+    """The state turned by whole columns, under a sun turned alike (6 hours, a quarter of a turn), gives the turned answer."""
+    model, given = forecaster(), states(1)
+    model.card["forcings"] = ["solar", "year_progress"]
+    quarter = given.roll(longitude=-4, roll_coords=False)
+    later = quarter.assign_coords(time=quarter.time + np.timedelta64(6, "h"))
+    one, two = (model.forecast(x, 6).isel(time=0, prediction_timedelta=0) for x in (given, later))
+    difference = np.abs(one["2m_temperature"].roll(longitude=-4, roll_coords=False).values - two["2m_temperature"].values)
+    assert difference.max() < 0.05 and torch.isfinite(torch.tensor(difference)).all()

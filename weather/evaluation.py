@@ -1,0 +1,155 @@
+"""Scores of a forecaster on a split, beside what needs no network; tables and a report of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from common.app.errors import ConfigError
+from common.results.report import Section, Tile, data_table, run_report
+from common.training.run_directory import OUTPUTS, RunDirectory
+from weather.config import EvaluateConfig, FlowData, GridData, OwnGrids
+from weather.data.fields import Fields
+from weather.forecaster import Forecaster
+from weather.report import forecast_sections
+from weather.samples import Source, open_source
+from weather.scoring import Rival, Scored, score
+
+DEFAULT_DAYS = 5.0
+TITLES = {
+    "rmse": "RMSE", "mae": "MAE", "bias": "bias", "acc": "anomaly correlation", "crps": "fair CRPS",
+    "spread": "spread", "spread_skill_ratio": "spread / skill",
+}  # fmt: skip
+
+
+def evaluate(config: EvaluateConfig) -> Scored:
+    """Score a forecaster; writes scores.csv and report.html, prints the errors by lead time."""
+    forecaster = Forecaster.from_pretrained(config.model, config.device)
+    source = open_source(data_of(forecaster, config), ("train", config.split), config.offline)
+    folder = Path(config.output) if config.output else _folder(forecaster.card["name"])
+    folder.mkdir(parents=True, exist_ok=True)
+    leads = leads_of(forecaster, config.lead_hours)
+    scored = score_split(forecaster, source, config.split, leads, config.members, config.every, config.baselines)
+    title = f"{forecaster.card['name']} on {source.facts['title']}, {config.split}"
+    path = write_scores(RunDirectory(folder), title, forecaster, source, config.split, scored, config.members)
+    print(summary(scored))
+    print(f"scores: {folder / 'scores.csv'}  report: {path}")
+    return scored
+
+
+def score_split(
+    forecaster: Forecaster,
+    source: Source,
+    split: str,
+    leads: Sequence[int],
+    members: int = 1,
+    every: int = 1,
+    baselines: bool = True,
+) -> Scored:
+    """Scores on a split; the climate of anomalies and baselines is the training split's mean."""
+    fields = Fields(source.splits[split].fields.dataset, forecaster.channels, source.splits[split].fields.where)
+    forecaster.grid.require(fields.grid, fields.where)
+    climate = climatology(source.splits["train"].fields)
+    rivals = reference_forecasts(climate, forecaster.device) if baselines else {}
+    return score(forecaster, fields, leads, climate, members, every, rivals, say=lambda text: print(text, flush=True))
+
+
+def climatology(fields: Fields) -> np.ndarray:
+    """Mean of all times, [C, H, W]."""
+    total = np.zeros((len(fields.channels), *fields.grid.shape))
+    piece = max(1, 64_000_000 // fields.frame_bytes)
+    for start in range(0, len(fields), piece):
+        total += fields.read(slice(start, start + piece)).sum(axis=0, dtype=np.float64)
+    return total / len(fields)
+
+
+def reference_forecasts(climate: np.ndarray, device: torch.device) -> dict[str, Rival]:
+    """Persistence, and the mean of the training split."""
+    normal = torch.as_tensor(climate, dtype=torch.float32, device=device)
+    return {
+        "persistence": lambda initial, lead: initial,
+        "climatology": lambda initial, lead: normal.expand_as(initial),
+    }
+
+
+def leads_of(forecaster: Forecaster, lead_hours: Sequence[float] | None) -> list[int]:
+    """Lead times in steps of `step_h`; by default every one up to five days, or to twenty steps if that is less."""
+    first = forecaster.stepper.steps[0]
+    if lead_hours is None:
+        last = min(20, max(1, int(DEFAULT_DAYS * 24 / forecaster.lead_step_h)))
+        return [first * n for n in range(1, last + 1)]
+    return sorted(int(forecaster.leads(hours)[-1]) for hours in lead_hours)
+
+
+def data_of(forecaster: Forecaster, config: EvaluateConfig) -> GridData | OwnGrids | FlowData:
+    """The data section: that of the training, or the set that was asked for."""
+    trained: Mapping[str, Any] = forecaster.card["recipe"]["data"]
+    name = config.data or trained["name"]
+    if name == "grid-files" and trained["name"] != name:
+        if config.path is None:
+            raise ConfigError("data=grid-files needs path=<file, folder or address> of the fields")
+        variables = tuple(dict.fromkeys(channel.variable for channel in forecaster.channels))
+        splits = dict.fromkeys(("train", config.split), "0001/9999")
+        return OwnGrids(name="grid-files", path=config.path, splits=splits, variables=variables)
+    section = {**trained, "name": name} if name == trained["name"] else {"name": name}
+    if config.path is not None:
+        section["path"] = config.path
+    kinds = {"grid-files": OwnGrids, "shallow-water": FlowData}
+    return kinds.get(name, GridData).model_validate(section)
+
+
+def write_scores(
+    run: RunDirectory, title: str, forecaster: Forecaster, source: Source, split: str, scored: Scored, members: int
+) -> Path:
+    """scores.csv and report.html in the run's folder."""
+    scored.frame.to_csv(run.path / "scores.csv", index=False)
+    fields = source.splits[split].fields
+    facts = {
+        "Split": f"{split}, {fields.times[0].astype('datetime64[h]')} to {fields.times[-1].astype('datetime64[h]')}",
+        **{key.capitalize(): value for key, value in source.facts.items()},
+    }
+    sections = [Section("Scores", score_tables(scored)), *forecast_sections(forecaster, fields, scored, members)]
+    return run_report(run.path, title, tiles=tiles(forecaster, scored), data=facts, domain_sections=sections)
+
+
+def tiles(forecaster: Forecaster, scored: Scored) -> list[Tile]:
+    """The error of the first and the last lead time of the first channels."""
+    frame = scored.frame.query("system == @forecaster.card['name'] and metric == 'rmse'")
+    found = []
+    for channel in forecaster.channels[:2]:
+        rows = frame[frame["channel"] == channel.label]
+        for row in (rows.iloc[0], rows.iloc[-1]) if len(rows) > 1 else (rows.iloc[0],):
+            found.append(Tile(f"RMSE {channel.label}, {row['lead_h']:g} h", f"{row['value']:.4g}"))
+    return found
+
+
+def score_tables(scored: Scored) -> str:
+    """A table for each channel: systems and metrics down, lead times across."""
+    html = ""
+    for channel, part in scored.frame.groupby("channel", sort=False):
+        wide = part.pivot_table(index=["metric", "system"], columns="lead_h", values="value", sort=False)
+        shown = [lead for n, lead in enumerate(wide.columns) if n % max(1, len(wide.columns) // 8) == 0]
+        shown = list(dict.fromkeys([*shown, wide.columns[-1]]))
+        rows = [(TITLES[metric], system, *wide.loc[(metric, system), shown]) for metric, system in wide.index]
+        html += data_table(("Score", "System", *(f"{lead:g} h" for lead in shown)), rows, str(channel))
+    return html
+
+
+def summary(scored: Scored) -> str:
+    """The errors, one line a channel and system."""
+    frame = scored.frame[scored.frame["metric"].isin(["rmse", "crps", "spread_skill_ratio"])]
+    wide = frame.pivot_table(index=["channel", "metric", "system"], columns="lead_h", values="value", sort=False)
+    if len(wide.columns) > 8:
+        wide = wide[[*wide.columns[:: len(wide.columns) // 6], wide.columns[-1]]]
+    return wide.rename(columns=lambda lead: f"{lead:g} h").to_string(float_format=lambda value: f"{value:.4g}")
+
+
+def _folder(name: str) -> Path:
+    return OUTPUTS / "weather" / f"evaluate-{name}" / time.strftime("%Y-%m-%d_%H-%M-%S")
+
+
