@@ -39,8 +39,8 @@ class DistogramHead(nn.Module):
 
     def __init__(self, width: int, bins: int = 64) -> None:
         super().__init__()
-        self.half = linear(width, bins, start="zero")
+        self.one_way = linear(width, bins, start="zero")
 
     def forward(self, pair: Tensor) -> Tensor:
-        half = self.half(pair)
-        return half + half.transpose(1, 2)
+        one_way = self.one_way(pair)
+        return one_way + one_way.transpose(1, 2)
