@@ -31,7 +31,7 @@ class ViTConfig:
     boundary         see `boundary.py`
     patch            side of a patch in grid points
     point_channels   channels of each grid point behind the last block, from which the last convolution forms the output
-    condition        length of the conditioning vector, 0 for none
+    condition        length of the conditioning vector, 0 for none: a perceptron embeds it, the blocks share that
     """
 
     in_channels: int

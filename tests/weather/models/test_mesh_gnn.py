@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from common.app.errors import ConfigError
+from tests.weather.models.plain_mesh_gnn import PlainMeshGNN
 from weather.models import message_passing
 from weather.models.mesh_gnn import MeshGNN, MeshGNNConfig
 
@@ -41,6 +42,17 @@ def test_samples_are_apart_and_every_parameter_learns(config):
     assert all(p.grad.isfinite().all() and p.grad.abs().max() > 0 for p in model.parameters())
     with torch.no_grad():
         assert relative(model(state[1:2]), output[1:2]) < 1e-5
+
+
+@pytest.mark.parametrize("config", [GLOBE, REGION], ids=["globe", "region"])
+def test_equals_a_plain_network_of_torch_geometric(config):
+    """Outputs and gradients, with the first layers split and the sums taken over sorted edges."""
+    model, state = model_of(config), state_of(config)
+    found, expected = model(state), PlainMeshGNN(model)(state)
+    assert relative(found, expected) < 1e-5
+    weight = torch.randn_like(found)
+    gradients = [torch.autograd.grad((y * weight).sum(), list(model.parameters())) for y in (found, expected)]
+    assert max(relative(one, other) for one, other in zip(*gradients, strict=True)) < 1e-4
 
 
 def test_the_order_of_edges_does_not_matter():

@@ -6,10 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from common.app.errors import ConfigError
-from weather.models.lead_time import lead_time_features
 from weather.models.vit import Attention, ViT, ViTConfig, position_embedding
 
 CONFIG = ViTConfig(2, 3, 16, 32, patch=4, channels=24, layers=2, heads=3, point_channels=6)
@@ -89,7 +87,7 @@ def test_a_patch_more_does_not_move_the_rest():
 def test_blocks_start_as_the_identity_and_the_vector_moves_members_apart():
     model = model_of(replace(CONFIG, condition=6), opened=False)
     state = torch.randn(1, 2, 16, 32).expand(3, -1, -1, -1)
-    vector = lead_time_features(torch.tensor([6.0, 24.0, 72.0]), 6)
+    vector = torch.eye(3, 6)
     with torch.no_grad():
         tokens = torch.randn(3, 7, 24)
         assert torch.equal(model.blocks[0](tokens, torch.randn(3, 24)), tokens)
@@ -111,12 +109,6 @@ def test_positions_differ_and_close_the_circle():
     assert distances.min() > 0.1
     steps = (found[3] - found[3].roll(1, 0)).norm(dim=1)
     assert torch.allclose(steps, steps[:1].expand(16), rtol=1e-4)
-
-
-def test_lead_times_are_told_apart():
-    hours = torch.arange(6.0, 246, 6)
-    found = lead_time_features(hours, 16)
-    assert found.shape == (40, 16) and F.pdist(found).min() > 0.05
 
 
 def test_says_what_does_not_fit():
