@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 from pydantic import Field, model_validator
 
 from common.app.config import Device, RunConfig, Section
-from materials.potential_config import FrameData, OwnFrames, PotentialConfig, PotentialTrainConfig
+from materials.potential_config import FrameData, FrameSet, OwnFrames, PotentialConfig, PotentialTrainConfig
 
 CrystalSet = Literal["mp2018", "matbench-perovskites", "matbench-phonons", "nomad2018", "ionic-lattice"]
 MoleculeSet = Literal[
@@ -20,9 +20,6 @@ CompositionSet = Literal[
     "matbench-log-gvrh-compositions", "matbench-log-kvrh-compositions", "matbench-perovskites-compositions",
     "matbench-mp-gap-compositions", "matbench-mp-is-metal-compositions", "matbench-mp-e-form-compositions",
 ]  # fmt: skip
-DatasetName = Annotated[
-    CrystalSet | CompositionSet | MoleculeSet, Field(description="a data set that `trifold data list` shows")
-]
 Budget = Annotated[int | None, Field(ge=1, description="atoms held at once; null: what suits the device")]
 ModelName = Annotated[
     str, Field(min_length=1, description="a model that `trifold models` shows, or a folder written by save_pretrained")
@@ -276,9 +273,10 @@ class EvaluateConfig(Section):
     """`trifold materials evaluate`."""
 
     model: ModelName
-    data: DatasetName | Literal["crystal-files", "molecule-table", "composition-table"] = Field(
-        description="a data set that `trifold data list` shows, or the kind of your own table"
-    )
+    data: Literal[
+        CrystalSet, CompositionSet, MoleculeSet, FrameSet, "crystal-files", "molecule-table", "composition-table",
+        "frame-files",
+    ] = Field(description="a data set that `trifold data list` shows, or the kind of your own table or frames")
     path: str | None = Field(default=None, min_length=1, description="your own table; see `trifold materials train`")
     split: Literal["train", "val", "test"] = Field(default="test", description="official part of the data set")
     device: Device = "auto"

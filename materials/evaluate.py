@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 def run(config: EvaluateConfig) -> None:
     """The verb itself, on a validated configuration."""
+    from materials.potential import Potential
+
+    if Potential.is_one(config.model):
+        from materials.potential_use import evaluate as use_potential
+
+        use_potential(config)
+        return
     from materials.study import evaluate
 
     evaluate(config)

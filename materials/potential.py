@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from ase import Atoms
 from ase.data import chemical_symbols
 from scipy.spatial.distance import pdist
 
 from common.app.errors import CheckpointError, DataFormatError
 from common.app.registry import Registry
+from common.data.artifact import read_json
 from common.predictor import Predictor
 from materials.data.frames import FARTHEST_A
-from materials.data.read import OVERLAP_A, read_crystal
+from materials.data.read import OVERLAP_A, read_any, read_crystal
 from materials.models.atomic_graph import AtomicGraph, differentiate
 from materials.predictor import source_name
 from materials.weights.published import PUBLISHED
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
     from materials.calculator import PotentialCalculator
 
 POTENTIALS = Registry(
@@ -82,6 +82,13 @@ class Potential(Predictor):
         model, card = entry.load(offline)
         return cls(model, card, device, dtype)
 
+    @classmethod
+    def is_one(cls, name: str | Path) -> bool:
+        """Whether a model's name or folder is a potential's."""
+        if str(name) in PUBLISHED:
+            return PUBLISHED[str(name)].kind == "potential"
+        return read_json(cls._find(name), "model.json").get("architecture") in cls.architectures.paths
+
     def predict(self, inputs: Any | Sequence[Any], budget: int | None = None) -> pd.DataFrame:
         """One row an input, in order: id, energy_ev, energy_ev_per_atom, forces_ev_a, stress_ev_a3, magmoms, error.
 
@@ -95,8 +102,7 @@ class Potential(Predictor):
         atoms, rows, errors = [], [], [""] * len(many)
         for row, source in enumerate(many):
             try:
-                one = _read(source)
-                self.refuse_unknown_elements(one.numbers)
+                one = self.read(source)
             except DataFormatError as error:
                 errors[row] = str(error)
                 continue
@@ -106,6 +112,12 @@ class Potential(Predictor):
         for row, result in zip(rows, self.evaluate(atoms, budget), strict=True):
             results[row] = result
         return _frame(names, results, errors)
+
+    def read(self, source: Any) -> Atoms:
+        """One input as a checked structure of known elements. Raises DataFormatError that says what is wrong."""
+        atoms = _read(source)
+        self.refuse_unknown_elements(atoms.numbers)
+        return atoms
 
     def evaluate(self, atoms: Sequence[Atoms], budget: int | None = None) -> Iterator[PotentialEnergy]:
         """Energies of structures that need no checking, in order; periodic in any directions."""
@@ -141,17 +153,20 @@ class Potential(Predictor):
 
 
 def _read(source: Any) -> Atoms:
-    """A crystal from anything that `read_crystal` takes, or a checked molecule from ase.Atoms without periodicity."""
-    if not hasattr(source, "get_atomic_numbers") or source.pbc.any():
+    """A crystal from anything that `read_crystal` takes, or a checked molecule: atoms without periodicity."""
+    if isinstance(source, DataFormatError):
+        raise source
+    name, atoms = read_any(source)
+    if atoms.pbc.any():
         return read_crystal(source)
-    if not len(source) or not (np.abs(source.positions) < FARTHEST_A).all():
-        raise DataFormatError(f"ase.Atoms {source.symbols}: expected atoms at finite positions in angstrom")
-    distances = pdist(source.positions)
+    if not len(atoms) or not (np.abs(atoms.positions) < FARTHEST_A).all():
+        raise DataFormatError(f"{name}: expected atoms at finite positions in angstrom")
+    distances = pdist(atoms.positions)
     if distances.size and distances.min() < OVERLAP_A:
         raise DataFormatError(
-            f"ase.Atoms {source.symbols}: two atoms are {distances.min():.3g} Å apart; expected at least {OVERLAP_A} Å"
+            f"{name}: two atoms are {distances.min():.3g} Å apart; expected at least {OVERLAP_A} Å"
         )
-    return source
+    return Atoms(atoms.numbers, atoms.positions)
 
 
 def _batches(atoms: Sequence[Atoms], budget: int) -> Iterator[list[Atoms]]:

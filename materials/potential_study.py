@@ -166,7 +166,7 @@ def _conclude(
     }  # fmt: skip
     for folder in filter(None, (run.path / "model", config.save_as)):
         potential.save_pretrained(folder)
-    path = _report(run, potential, frames, scores, predicted)
+    path = write_report(run, potential, frames, scores, predicted)
     print(
         f"validation: energy {scores['energy_rmse']:.2f} meV/atom ({scores['frame_energy_rmse']:.1f} meV a frame), "
         f"forces {scores['force_rmse']:.1f} meV/Å (RMSE; MAE {scores['energy_mae']:.2f} and {scores['force_mae']:.1f}; "
@@ -174,7 +174,7 @@ def _conclude(
     )
 
 
-def _report(
+def write_report(
     run: RunDirectory, potential: Potential, frames: Frames, scores: Mapping[str, float],
     predicted: tuple[np.ndarray, np.ndarray],
 ) -> Path:  # fmt: skip

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 def run(config: PredictConfig) -> int:
     """The verb itself, on a validated configuration; returns the exit status: 3 where nothing could be predicted."""
+    from materials.potential import Potential
+
+    if Potential.is_one(config.model):
+        from materials.potential_use import predict as use_potential
+
+        return use_potential(config)
     from materials.screening import predict
 
     return predict(config)

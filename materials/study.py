@@ -108,7 +108,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     predictor = PropertyPredictor.from_pretrained(config.model, config.device)
     card = predictor.card
     samples = load_samples(data_of(card, config.data, config.path), config.split, card["input"], offline=config.offline)
-    run = RunDirectory(Path(config.output) if config.output else _evaluation_folder(card["name"]))
+    run = RunDirectory(Path(config.output) if config.output else evaluation_folder(card["name"]))
     run.path.mkdir(parents=True, exist_ok=True)
     raw = predictor.estimate(samples.graphs, config.budget)
     estimate = predictor.calibrated(raw)
@@ -277,5 +277,6 @@ def _check(task: PropertyTask, config: TrainConfig, world: World, device: torch.
         print(f"check passed: {parameters:,} parameters, {count:,} training samples, one step: {shown}")
 
 
-def _evaluation_folder(name: str) -> Path:
+def evaluation_folder(name: str) -> Path:
+    """A new folder under outputs/."""
     return OUTPUTS / "materials" / f"evaluate-{name}" / time.strftime("%Y-%m-%d_%H-%M-%S")

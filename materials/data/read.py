@@ -44,20 +44,24 @@ def read_crystal(source: Any) -> Atoms:
     thin, or of absurd volume; partial occupancy; unknown elements; coordinates that are not finite; atoms closer
     than 0.5 Å, periodic images included; more than 10,000 atoms.
     """
-    if isinstance(source, str | Path):
-        name, atoms = str(source), _read_file(Path(source))
-    elif isinstance(source, StructureText | StructureArrays):
-        name, atoms = "structure", _named("structure", type(source).atoms, source)
-    elif hasattr(source, "get_atomic_numbers"):
-        name, atoms = f"ase.Atoms {source.symbols}", source
-    elif hasattr(source, "lattice") and hasattr(source, "frac_coords"):
-        name = f"pymatgen structure {getattr(source, 'formula', '')}".strip()
-        atoms = _named(name, _from_pymatgen, source)
-    else:
-        raise DataFormatError(
-            f"cannot read a crystal from {type(source).__name__}; expected a path, an ase.Atoms or a pymatgen Structure"
-        )
+    name, atoms = read_any(source)
     return _named(name, _checked, atoms)
+
+
+def read_any(source: Any) -> tuple[str, Atoms]:
+    """What a source is called in messages, and its atoms, unchecked; raises DataFormatError if they cannot be read."""
+    if isinstance(source, str | Path):
+        return str(source), _read_file(Path(source))
+    if isinstance(source, StructureText | StructureArrays):
+        return "structure", _named("structure", type(source).atoms, source)
+    if hasattr(source, "get_atomic_numbers"):
+        return f"ase.Atoms {source.symbols}", source
+    if hasattr(source, "lattice") and hasattr(source, "frac_coords"):
+        name = f"pymatgen structure {getattr(source, 'formula', '')}".strip()
+        return name, _named(name, _from_pymatgen, source)
+    raise DataFormatError(
+        f"cannot read a crystal from {type(source).__name__}; expected a path, an ase.Atoms or a pymatgen Structure"
+    )
 
 
 def _named(name: str, function: Callable[[Any], T], argument: Any) -> T:
