@@ -49,7 +49,7 @@ class GridMesh:
 
 
 class _Points(NamedTuple):
-    """Points on the unit sphere [., 3] with their longitudes [.] in radians, which at a pole only the grid knows."""
+    """Points on the unit sphere [., 3] float32 with longitudes [.] in radians, which at a pole only the grid knows."""
 
     position: np.ndarray
     longitude: np.ndarray
@@ -94,15 +94,15 @@ def grid_mesh(
     reach = margin * mesh.longest_edge + _largest_step(latitudes, longitudes)
     kept = KDTree(grid.position).query(mesh.vertices)[0] <= reach
     index = np.where(kept, np.cumsum(kept) - 1, -1)
-    position = mesh.vertices[kept]
-    vertices = _Points(position, np.arctan2(position[:, 1], position[:, 0]))
+    near = _within(radius * mesh.longest_edge, grid.position, mesh.vertices[kept])
+    vertices = _mesh_points(mesh.vertices[kept])
     starts, ends = (np.concatenate(part) for part in zip(*map(directed_edges, mesh.levels), strict=True))
     inside = kept[starts] & kept[ends]
     corners = index[mesh.faces[_face_under(grid.position, mesh)]]
     return GridMesh(
         grid.features,
         vertices.features,
-        _edges(*_within(radius * mesh.longest_edge, grid, vertices), grid, vertices),
+        _edges(*near, grid, vertices),
         _edges(index[starts[inside]], index[ends[inside]], vertices, vertices),
         _edges(corners.reshape(-1), np.repeat(np.arange(len(corners)), 3), vertices, grid, mesh_to_grid_unit),
     )
@@ -111,14 +111,24 @@ def grid_mesh(
 def _grid_points(latitudes: Sequence[float], longitudes: Sequence[float]) -> _Points:
     axes = np.asarray(latitudes, np.float32), np.asarray(longitudes, np.float32)
     latitude, longitude = (axis.reshape(-1) for axis in np.meshgrid(*axes, indexing="ij"))
+    return _points(latitude, longitude)
+
+
+def _mesh_points(vertices: np.ndarray) -> _Points:
+    x, y, z = vertices.T
+    return _points(90 - np.rad2deg(np.arccos(z)), np.rad2deg(np.arctan2(y, x)) % 360)
+
+
+def _points(latitude: np.ndarray, longitude: np.ndarray) -> _Points:
+    """Of float32 degrees, in float32: with the rounding that published weights were trained with."""
     colatitude, longitude = np.deg2rad(90 - latitude), np.deg2rad(longitude)
     x, y = np.cos(longitude) * np.sin(colatitude), np.sin(longitude) * np.sin(colatitude)
     return _Points(np.stack([x, y, np.cos(colatitude)], axis=1), longitude)
 
 
-def _within(radius: float, grid: _Points, vertices: _Points) -> tuple[np.ndarray, np.ndarray]:
-    """Grid points and the vertices within the radius of each, [E] and [E]."""
-    near = KDTree(vertices.position).query_ball_point(grid.position, radius)
+def _within(radius: float, points: np.ndarray, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points and the vertices within the radius of each, [E] and [E]."""
+    near = KDTree(vertices).query_ball_point(points, radius)
     degrees = np.array([len(found) for found in near])
     if not degrees.all():
         raise ConfigError(

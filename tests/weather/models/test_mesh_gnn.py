@@ -30,7 +30,7 @@ def state_of(config, samples=2):
 
 
 def relative(found, expected):
-    return float((found - expected).abs().max() / expected.abs().max())
+    return float((found - expected).detach().abs().max() / expected.detach().abs().max())
 
 
 @pytest.mark.parametrize("config", [GLOBE, REGION], ids=["globe", "region"])
