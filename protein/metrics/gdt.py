@@ -30,7 +30,10 @@ def _mean_share(
 ) -> Tensor:
     present = torch.ones_like(native[..., 0], dtype=torch.bool) if mask is None else mask
     norm = present.sum(-1) if length is None else torch.as_tensor(length, device=native.device)
-    counts = [largest_sum(model, native, mask, _within, native.new_tensor(threshold)) for threshold in thresholds_a]
+    counts = [
+        largest_sum(model, native, mask, _within, native.new_tensor(threshold), sharp=True)
+        for threshold in thresholds_a
+    ]
     return torch.stack(counts).mean(0) / norm.clamp_min(1)
 
 

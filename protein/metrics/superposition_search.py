@@ -27,6 +27,10 @@ SEARCH_SCALE_A = (4.5, 8.0)
 FIRST_ROUNDS = 2
 KEPT = 8
 LAST_ROUNDS = 12
+SHARP_ROUNDS = 24
+OUTSIDE = 0.1
+"""Factor of weights beyond the threshold in sharp rounds, where those within it count alike."""
+
 CHUNK_ELEMENTS = 4_000_000
 """B S N at a time."""
 
@@ -46,12 +50,15 @@ class _Points(NamedTuple):
 
 
 @torch.no_grad()
-def largest_sum(model: Tensor, native: Tensor, mask: Tensor | None, terms: Terms, scale_a: Tensor) -> Tensor:
+def largest_sum(
+    model: Tensor, native: Tensor, mask: Tensor | None, terms: Terms, scale_a: Tensor, sharp: bool = False
+) -> Tensor:
     """The largest sum over residues of `terms` that a superposition of the model was found to give, [...] float64.
 
     model, native  [..., N, 3] in Å
     mask           [..., N] bool (default: all)
     scale_a        [...] distance at which a term falls to half, Å
+    sharp          terms fall to nothing there: superpose on residues within it as well
     """
     present = torch.ones_like(native[..., 0], dtype=torch.bool) if mask is None else mask
     shape, n = torch.broadcast_shapes(model.shape[:-2], native.shape[:-2], present.shape[:-1]), native.shape[-2]
@@ -59,11 +66,11 @@ def largest_sum(model: Tensor, native: Tensor, mask: Tensor | None, terms: Terms
     present, scale = present.expand(*shape, n).reshape(-1, n), scale_a.double().expand(shape).reshape(-1)
     pairs = max(1, CHUNK_ELEMENTS // (max(n, 1) * (2 ** (LEVELS + 1))))
     chunks = zip(*(value.split(pairs) for value in (model, native, present, scale)), strict=True)
-    best = [_search(_points(*structures, here), terms, s[:, None, None]) for *structures, here, s in chunks]
+    best = [_search(_points(*structures, here), terms, s[:, None, None], sharp) for *structures, here, s in chunks]
     return torch.cat([native.new_zeros(0), *best]).reshape(shape)
 
 
-def _search(points: _Points, terms: Terms, scale: Tensor) -> Tensor:
+def _search(points: _Points, terms: Terms, scale: Tensor, sharp: bool) -> Tensor:
     weights = _fragments(points.present)
     best = scale.new_zeros(len(scale))
     squared = scores = weights
@@ -74,8 +81,11 @@ def _search(points: _Points, terms: Terms, scale: Tensor) -> Tensor:
         weights = _closeness(squared, scale.clamp(*SEARCH_SCALE_A), points.present)
     top = scores.topk(min(KEPT, scores.shape[-1])).indices[..., None].expand(-1, -1, squared.shape[-1])
     squared = squared.gather(1, top)
-    for _ in range(LAST_ROUNDS):
-        squared = _squared_distances(points, _closeness(squared, scale, points.present))
+    for round in range(SHARP_ROUNDS if sharp else LAST_ROUNDS):
+        weights = _closeness(squared, scale, points.present)
+        if sharp and round % 4:
+            weights = weights * torch.where(squared <= scale**2, 1 + squared / scale**2, OUTSIDE) ** 2
+        squared = _squared_distances(points, weights)
         best = torch.maximum(best, (terms(squared, scale) * points.present[:, None]).sum(-1).amax(-1))
     return best
 

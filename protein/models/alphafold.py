@@ -1,7 +1,8 @@
 """AlphaFold 2, monomer, without templates: structure from an alignment.
 
 Jumper et al., Nature 596, 583 (2021), doi:10.1038/s41586-021-03819-2, supplement, algorithm 2.
-Shapes: B batch, S sequences of the alignment, E further ("extra") ones, N residues, M width of the alignment, C of pairs.
+Shapes: B batch, S sequences of the alignment, E further ("extra") ones, N residues, M width of the alignment,
+C of pairs.
 """
 
 from __future__ import annotations

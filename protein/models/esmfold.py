@@ -59,7 +59,10 @@ class ESMFold(nn.Module):
         self.language = ESM2(config.language).requires_grad_(False)
         self.state_weight = nn.Parameter(torch.zeros(config.language.layers + 1))
         self.embed_state = nn.Sequential(
-            nn.LayerNorm(config.language.width), linear(config.language.width, single), nn.ReLU(), linear(single, single)
+            nn.LayerNorm(config.language.width),
+            linear(config.language.width, single),
+            nn.ReLU(),
+            linear(single, single),
         )
         self.embed_type = nn.Embedding(TYPES, single)
         self.position = RelativePosition(pair, config.reach)

@@ -28,9 +28,11 @@ MODULES = {
     "evoformer/extra_msa_activations": "extra_msa_embedder.linear", "evoformer/single_activations": "evoformer.linear",
     "predicted_lddt_head/input_layer_norm": "aux_heads.plddt.layer_norm",
     "predicted_lddt_head/act_0": "aux_heads.plddt.linear_1", "predicted_lddt_head/act_1": "aux_heads.plddt.linear_2",
-    "predicted_lddt_head/logits": "aux_heads.plddt.linear_3", "distogram_head/half_logits": "aux_heads.distogram.linear",
+    "predicted_lddt_head/logits": "aux_heads.plddt.linear_3",
+    "distogram_head/half_logits": "aux_heads.distogram.linear",
     "experimentally_resolved_head/logits": "aux_heads.experimentally_resolved.linear",
-    "masked_msa_head/logits": "aux_heads.masked_msa.linear", "predicted_aligned_error_head/logits": "aux_heads.tm.linear",
+    "masked_msa_head/logits": "aux_heads.masked_msa.linear",
+    "predicted_aligned_error_head/logits": "aux_heads.tm.linear",
     "structure_module/single_layer_norm": "structure_module.layer_norm_s",
     "structure_module/initial_projection": "structure_module.linear_in",
     "structure_module/pair_layer_norm": "structure_module.layer_norm_z",
@@ -68,7 +70,8 @@ BLOCK = {
     f"{GLOBAL}/attention": GLOBAL_NEW, "outer_product_mean/layer_norm_input": "outer_product_mean.layer_norm",
     "outer_product_mean/left_projection": "outer_product_mean.linear_1",
     "outer_product_mean/right_projection": "outer_product_mean.linear_2",
-    f"{STARTING}/query_norm": "pair_stack.tri_att_start.layer_norm", f"{STARTING}/attention": "pair_stack.tri_att_start.mha",
+    f"{STARTING}/query_norm": "pair_stack.tri_att_start.layer_norm",
+    f"{STARTING}/attention": "pair_stack.tri_att_start.mha",
     f"{ENDING}/query_norm": "pair_stack.tri_att_end.layer_norm", f"{ENDING}/attention": "pair_stack.tri_att_end.mha",
     **{
         f"{theirs}_transition/{one}": f"{ours}.{other}"

@@ -18,7 +18,7 @@ from common.app.errors import CheckpointError
 
 
 class Inert:
-    """Stands for any class that a checkpoint names beside its tensors, such as settings; takes anything, does nothing."""
+    """Stands for any class that a file names beside its tensors, such as settings; takes anything, does nothing."""
 
     def __new__(cls, *_: Any, **__: Any) -> Inert:
         return super().__new__(cls)
@@ -54,12 +54,10 @@ def read_safetensors(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """
     settings = _read_json(folder / "config.json")
     index = folder / "model.safetensors.index.json"
-    if index.exists():
-        names = sorted(set(_read_json(index).get("weight_map", {}).values()))
-    else:
-        names = ["model.safetensors"]
+    several = index.exists()
+    names = set(_read_json(index).get("weight_map", {}).values()) if several else {"model.safetensors"}
     tensors: dict[str, Tensor] = {}
-    for name in names:
+    for name in sorted(names, key=str):
         if not isinstance(name, str) or Path(name).name != name:
             raise CheckpointError(f"{index} names the file {name!r}; expected names of files beside it")
         try:

@@ -41,9 +41,7 @@ LAYERS = {
 TEMPLATES = ("template_",)
 """Starts of the names of what reads templates. Without a template it adds nothing, so it has no place here."""
 
-CONSTANTS = tuple(
-    f"structure_module.{name}" for name in ("default_frames", "group_idx", "atom_mask", "lit_positions")
-)
+CONSTANTS = tuple(f"structure_module.{name}" for name in ("default_frames", "group_idx", "atom_mask", "lit_positions"))
 
 
 ITERATIONS = StructureModuleConfig().iterations
