@@ -1,5 +1,5 @@
-"""Makes openfold.npz, openfold.pt, openfold_v1.pt and openfold_outputs.npz: a small AlphaFold 2 of random weights as
-AlphaFold's parameters and as OpenFold's checkpoints, and what OpenFold 2.2.0 (commit ce0029e) computes with it.
+"""Makes openfold.npz, openfold.pt and openfold_outputs.npz: a small AlphaFold 2 of random weights as AlphaFold's
+parameters and as OpenFold's checkpoint, and what OpenFold 2.2.0 (commit ce0029e) computes with it.
 
 python -m venv venv && venv/bin/pip install torch==2.13.0 dm-tree ml-collections einops modelcif pandas scipy biopython
 git clone https://github.com/aqlaboratory/openfold
@@ -93,15 +93,6 @@ def parameters(model, settings):
     return found
 
 
-def version_1(name):
-    """What a tensor was called before layers moved, by the inverse of OpenFold's convert_deprecated_v1_keys."""
-    if ".blocks." in name:
-        for layer in ("msa_transition", "outer_product_mean"):
-            name = name.replace(f".{layer}.", f".core.{layer}.")
-        name = name.replace("pair_stack.", "core.")
-    return name.replace("_points.linear.", "_points.")
-
-
 def inputs():
     """One of CYCLES alignments a cycle; the last residues, and some sequences, are padding."""
     types, index = torch.randint(0, 20, (RESIDUES,)), torch.arange(RESIDUES)
@@ -134,8 +125,6 @@ def main():
     assert all(torch.equal(one, other) for one, other in zip(model.parameters(), again.parameters(), strict=True))
     weights = {name: value.half() for name, value in model.state_dict().items()}
     torch.save(weights, HERE / "openfold.pt")
-    training = {f"module.model.{version_1(name)}": value for name, value in weights.items()}
-    torch.save({"ema": {"params": training, "decay": 0.999}, "version": "1"}, HERE / "openfold_v1.pt")
     batch = inputs()
     golden = {name: value.numpy().copy() for name, value in batch.items() if "atom" not in name}
     found = model(batch)
