@@ -28,9 +28,10 @@ TRUNK = {
     "num_blocks": 2, "sequence_state_dim": 16, "pairwise_state_dim": 8, "sequence_head_width": 8,
     "pairwise_head_width": 4, "position_bins": 4, "chunk_size": None, "structure_module": STRUCTURE,
 }  # fmt: skip
+LONG = (27, 23)
 OUTPUTS = (
     "frames", "sidechain_frames", "angles", "unnormalized_angles", "positions", "s_s", "s_z", "distogram_logits",
-    "lm_logits", "lddt_head", "plddt", "ptm", "predicted_aligned_error",
+    "lm_logits", "lddt_head", "plddt", "predicted_aligned_error",
 )  # fmt: skip
 
 
@@ -76,7 +77,7 @@ def language_models() -> dict[str, torch.Tensor]:
 
 
 def folding_model() -> dict[str, torch.Tensor]:
-    """A chain of 12 with a gap in its numbers, and one of 9, alone and beside the first as padding."""
+    """Two chains side by side, with a gap in the numbers of one; and the pTM of two longer ones, each alone."""
     folding = {"fp16_esm": False, "lddt_head_hid_dim": 4, "trunk": TRUNK}
     model = randomized(EsmForProteinFolding(EsmConfig(**LANGUAGE, is_folding_model=True, esmfold_config=folding)))
     save_folder(model, "esmfold")
@@ -86,17 +87,16 @@ def folding_model() -> dict[str, torch.Tensor]:
     index = torch.arange(12).expand(2, -1).clone()
     index[0, 6:] += 20
     outputs = {"types": types, "mask": mask, "index": index}
-    for name, rows, length in (("both", slice(0, 2), 12), ("first", slice(0, 1), 12), ("second", slice(1, 2), 9)):
-        inputs = (one[rows, :length] for one in (types, mask, index))
-        found = model(*inputs, num_recycles=2)
-        outputs |= {f"esmfold.{name}.{key}": found[key] for key in OUTPUTS if name == "both" or key == "ptm"}
-    return outputs
+    found = model(types, mask, index, num_recycles=2)
+    outputs |= {f"esmfold.{key}": found[key] for key in OUTPUTS}
+    long = torch.randint(0, 20, (2, 27))
+    alone = [model(long[chain, :length][None]).ptm for chain, length in enumerate(LONG)]
+    return outputs | {"long": long, "long.ptm": torch.stack(alone)}
 
 
 if __name__ == "__main__":
     torch.manual_seed(7)
     with torch.no_grad():
         golden = language_models() | folding_model()
-    lddt = golden["esmfold.both.lddt_head"]
-    golden["esmfold.both.lddt_head"] = lddt[-1:, :, :, :3]
+    golden["esmfold.lddt_head"] = golden["esmfold.lddt_head"][-1:, :, :, :3]
     save_file({name: value.contiguous() for name, value in golden.items()}, HERE / "esm_outputs.safetensors")

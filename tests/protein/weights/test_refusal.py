@@ -68,7 +68,7 @@ def test_damaged_files_are_refused(load, content, tmp_path):
 
 
 def test_the_checkpoint_of_another_model_is_refused():
-    with pytest.raises(CheckpointError, match="AlphaFold"):
+    with pytest.raises(CheckpointError, match="no weights of OpenFold"):
         load_openfold(GOLDEN / "esm2_fair.pt")
     with pytest.raises(CheckpointError, match="fair-esm"):
         load_esm2(GOLDEN / "openfold.pt")
