@@ -64,7 +64,31 @@ class UNetModel(Section):
     blocks: int = Field(default=1, ge=1, le=16, description="residual blocks of a level, on each way")
 
 
-AnyModel = SFNOModel | FNOModel | UNetModel
+class ViTModel(Section):
+    """Vision transformer over patches, arXiv:2312.03876."""
+
+    name: Literal["vit"]
+    patch: int = Field(default=2, ge=1, le=64, description="side of a patch, grid points")
+    channels: Channels = Field(default=192, description="features of a patch")
+    layers: Layers = Field(default=6, description="attention layers")
+    heads: int = Field(default=6, ge=1, le=256, description="a divisor of the channels")
+    mlp_ratio: float = Field(default=4.0, gt=0, le=16, description="hidden width over channels")
+    point_channels: Channels = Field(default=32, description="features of a grid point behind the last layer")
+
+
+class MeshGNNModel(Section):
+    """Graph network on a refined icosahedron, GraphCast's architecture, arXiv:2212.12794."""
+
+    name: Literal["mesh_gnn"]
+    refinements: int = Field(default=4, ge=0, le=7, description="of the icosahedron; 4: edges of about 4.5 degrees")
+    channels: Channels = Field(default=64, description="features of a vertex, an edge and a grid point")
+    steps: Layers = Field(default=6, description="of message passing on the mesh")
+    hidden_layers: int = Field(default=1, ge=1, le=8, description="of every perceptron")
+    radius: float = Field(default=0.6, gt=0, le=4, description="from which a vertex gathers, longest edges of the mesh")
+    margin: float = Field(default=2.0, ge=0, le=20, description="of the mesh around a region, in the same unit")
+
+
+AnyModel = SFNOModel | FNOModel | UNetModel | ViTModel | MeshGNNModel
 
 
 class GridData(Section):

@@ -13,6 +13,7 @@ import torch
 from common.app.errors import ConfigError
 from common.results.report import Section, Tile, data_table, run_report
 from common.training.run_directory import OUTPUTS, RunDirectory
+from weather.baselines import RidgeForecast, climatology
 from weather.config import EvaluateConfig, FlowData, GridData, OwnGrids
 from weather.data.fields import Fields
 from weather.forecaster import Forecaster
@@ -21,6 +22,9 @@ from weather.samples import Source, open_source
 from weather.scoring import Rival, Scored, score
 
 DEFAULT_DAYS = 5.0
+RIDGE_BYTES = 1_000_000_000
+"""Training fields up to this size are held in memory for the regression."""
+
 TITLES = {
     "rmse": "RMSE", "mae": "MAE", "bias": "bias", "acc": "anomaly correlation", "crps": "fair CRPS",
     "spread": "spread", "spread_skill_ratio": "spread / skill",
@@ -30,7 +34,8 @@ TITLES = {
 def evaluate(config: EvaluateConfig) -> Scored:
     """Score a forecaster; writes scores.csv and report.html, prints the errors by lead time."""
     forecaster = Forecaster.from_pretrained(config.model, config.device)
-    source = open_source(data_of(forecaster, config), ("train", config.split), config.offline)
+    splits = list(dict.fromkeys(("train", "val", config.split)))
+    source = open_source(data_of(forecaster, config), splits, config.offline)
     folder = Path(config.output) if config.output else _folder(forecaster.card["name"])
     folder.mkdir(parents=True, exist_ok=True)
     leads = leads_of(forecaster, config.lead_hours)
@@ -55,26 +60,26 @@ def score_split(
     fields = Fields(source.splits[split].fields.dataset, forecaster.channels, source.splits[split].fields.where)
     forecaster.grid.require(fields.grid, fields.where)
     climate = climatology(source.splits["train"].fields)
-    rivals = reference_forecasts(climate, forecaster.device) if baselines else {}
+    rivals = reference_forecasts(source, climate, leads, forecaster.device) if baselines else {}
     return score(forecaster, fields, leads, climate, members, every, rivals, say=lambda text: print(text, flush=True))
 
 
-def climatology(fields: Fields) -> np.ndarray:
-    """Mean of all times, [C, H, W]."""
-    total = np.zeros((len(fields.channels), *fields.grid.shape))
-    piece = max(1, 64_000_000 // fields.frame_bytes)
-    for start in range(0, len(fields), piece):
-        total += fields.read(slice(start, start + piece)).sum(axis=0, dtype=np.float64)
-    return total / len(fields)
-
-
-def reference_forecasts(climate: np.ndarray, device: torch.device) -> dict[str, Rival]:
-    """Persistence, and the mean of the training split."""
+def reference_forecasts(
+    source: Source, climate: np.ndarray, leads: Sequence[int], device: torch.device
+) -> dict[str, Rival]:
+    """Persistence, the mean of the training split, and ridge regression where the fields fit in memory."""
     normal = torch.as_tensor(climate, dtype=torch.float32, device=device)
-    return {
+    rivals: dict[str, Rival] = {
         "persistence": lambda initial, lead: initial,
         "climatology": lambda initial, lead: normal.expand_as(initial),
     }
+    train, val = (source.splits[name].fields for name in ("train", "val"))
+    if train.frame_bytes * len(train) <= RIDGE_BYTES:
+        fits = {lead: RidgeForecast.fit(train, val, lead * source.step_h) for lead in leads}
+        rivals["ridge regression"] = lambda initial, lead: torch.as_tensor(
+            fits[lead](initial.cpu().numpy()), dtype=torch.float32, device=device
+        )
+    return rivals
 
 
 def leads_of(forecaster: Forecaster, lead_hours: Sequence[float] | None) -> list[int]:
@@ -94,7 +99,7 @@ def data_of(forecaster: Forecaster, config: EvaluateConfig) -> GridData | OwnGri
         if config.path is None:
             raise ConfigError("data=grid-files needs path=<file, folder or address> of the fields")
         variables = tuple(dict.fromkeys(channel.variable for channel in forecaster.channels))
-        splits = dict.fromkeys(("train", config.split), "0001/9999")
+        splits = dict.fromkeys(("train", "val", config.split), "0001/9999")
         return OwnGrids(name="grid-files", path=config.path, splits=splits, variables=variables)
     section = {**trained, "name": name} if name == trained["name"] else {"name": name}
     if config.path is not None:

@@ -104,6 +104,8 @@ def geometry(grid: Grid, model: str) -> dict[str, Any]:
     return {
         "height": grid.shape[0],
         "width": grid.shape[1],
+        "latitudes": tuple(grid.latitudes.tolist()),
+        "longitudes": tuple(grid.longitudes.tolist()),
         "grid": f"{grid.kind}{poles}",
         "boundary": "region" if grid.kind == "regional" else f"globe{poles}",
     }

@@ -8,5 +8,7 @@ MODELS = Registry(
         "sfno": "weather.models.sfno:SFNO",
         "fno": "weather.models.fno:FNO",
         "unet": "weather.models.unet:UNet",
+        "vit": "weather.models.vit:ViT",
+        "mesh_gnn": "weather.models.mesh_gnn:MeshGNN",
     },
 )
