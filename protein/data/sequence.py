@@ -39,15 +39,14 @@ class CleanSequence(NamedTuple):
 def read_fasta(path: str | Path) -> list[FastaRecord]:
     """All records of a FASTA file, plain or in gzip, bzip2 or xz, sequences not checked.
 
-    Raises DataFormatError for a file without a record, a record without a name, and text before the first.
+    A record without a name is called sequence_<number>. Raises DataFormatError for a file without a record, and for
+    text before the first.
     """
     records: list[tuple[str, list[str]]] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
         line = line.strip()
         if line.startswith(">"):
             records.append((line[1:].strip(), []))
-            if not records[-1][0]:
-                raise DataFormatError(f"{path}, line {number}: '>' without a name; expected '>name'")
         elif line and not line.startswith(";"):
             if not records:
                 raise DataFormatError(
@@ -56,7 +55,10 @@ def read_fasta(path: str | Path) -> list[FastaRecord]:
             records[-1][1].append(line)
     if not records:
         raise DataFormatError(f"{path} holds no sequence; expected a FASTA file with lines '>name'")
-    return [FastaRecord(title.split()[0], title, "".join(lines)) for title, lines in records]
+    return [
+        FastaRecord(title.split()[0] if title else f"sequence_{number}", title, "".join(lines))
+        for number, (title, lines) in enumerate(records, 1)
+    ]
 
 
 def clean_sequence(text: str, longest: int | None = None) -> CleanSequence:

@@ -46,14 +46,14 @@ SIZES = {
 class ESM2(nn.Module):
     """Tokens [B, T] int64, padded by PAD at the end, to states [B, T, C]."""
 
-    def __init__(self, config: ESM2Config) -> None:
+    def __init__(self, config: ESM2Config, head: bool = True) -> None:
+        """`head` False: without what predicts tokens."""
         super().__init__()
         self.config, width = config, config.width
         self.embedding = nn.Embedding(len(TOKENS), width, padding_idx=PAD)
         self.layers = nn.ModuleList(_Layer(width, config.heads) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
-        self.head_bias = nn.Parameter(torch.zeros(len(TOKENS)))
+        self.head = _Head(width) if head else None
 
     def forward(self, tokens: Tensor) -> Tensor:
         """The last state."""
@@ -73,7 +73,9 @@ class ESM2(nn.Module):
 
     def logits(self, state: Tensor) -> Tensor:
         """Of the tokens [B, T, 33], from the last state."""
-        return functional.linear(self.head(state), self.embedding.weight, self.head_bias)
+        if self.head is None:
+            raise ValueError("this ESM-2 was made without its head; it has states, but predicts no tokens")
+        return self.head(state, self.embedding.weight)
 
     def _embed(self, tokens: Tensor, present: Tensor) -> Tensor:
         masked = tokens == MASK
@@ -82,6 +84,19 @@ class ESM2(nn.Module):
         kept = (present & ~masked)[..., None]
         embedded = self.embedding(tokens)
         return (embedded * scale * kept).to(embedded.dtype)
+
+
+class _Head(nn.Module):
+    """Logits of the tokens, by the same embedding [33, C] that they enter with."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width)
+        self.bias = nn.Parameter(torch.zeros(len(TOKENS)))
+
+    def forward(self, state: Tensor, embedding: Tensor) -> Tensor:
+        return functional.linear(self.norm(functional.gelu(self.dense(state))), embedding, self.bias)
 
 
 class _Layer(nn.Module):

@@ -56,7 +56,7 @@ class ESMFold(nn.Module):
     def __init__(self, config: ESMFoldConfig) -> None:
         super().__init__()
         self.config, single, pair = config, config.single, config.pair
-        self.language = ESM2(config.language).requires_grad_(False)
+        self.language = ESM2(config.language, head=False).requires_grad_(False)
         self.state_weight = nn.Parameter(torch.zeros(config.language.layers + 1))
         self.embed_state = nn.Sequential(
             nn.LayerNorm(config.language.width),

@@ -45,7 +45,7 @@ class Recycling(nn.Module):
         """What is added to rows `where` of pair [B, r, N, C]; in the first cycle [C]."""
         if previous is None:
             return self.norm_pair.bias + self.distance.weight[0]
-        beta = previous.beta.detach().float()
+        beta = previous.beta.detach()
         squared = (beta[:, where, None] - beta[:, None]).square().sum(-1)
         exceeded = torch.bucketize(squared, self.squared_edges)
         return self.norm_pair(previous.pair[:, where].detach()) + self.distance(exceeded)

@@ -1,7 +1,7 @@
 """The structure module: from representations to backbone frames, torsions and all heavy atoms.
 
 Jumper et al., Nature 596, 583 (2021), doi:10.1038/s41586-021-03819-2, supplement, algorithms 20 and 23.
-Shapes: B batch, N residues, S width of single, C width of pair, T iterations. Always in 32-bit numbers.
+Shapes: B batch, N residues, S width of single, C width of pair, T iterations. Never in 16-bit numbers.
 """
 
 from __future__ import annotations
@@ -82,8 +82,9 @@ class StructureModule(nn.Module):
 
     def forward(self, single: Tensor, pair: Tensor, types: Tensor, mask: Tensor | None = None) -> Structure:
         """single [B, N, S], pair [B, N, N, C], types [B, N] int64, mask [B, N] bool."""
+        precise = torch.promote_types(single.dtype, torch.float32)
         with torch.autocast(single.device.type, enabled=False):
-            return self._iterate(single.float(), self.norm_pair(pair.float()), types, mask)
+            return self._iterate(single.to(precise), self.norm_pair(pair.to(precise)), types, mask)
 
     def _iterate(self, single: Tensor, pair: Tensor, types: Tensor, mask: Tensor | None) -> Structure:
         initial = self.norm_single(single)

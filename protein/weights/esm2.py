@@ -26,19 +26,28 @@ HUGGING_FACE_NAMES = {
 }  # fmt: skip
 
 
-def load_esm2(path: Path) -> ESM2:
+def load_esm2(path: Path, heads: int | None = None) -> ESM2:
     """ESM-2 of a fair-esm .pt file, or of a Hugging Face folder (config.json, safetensors).
+
+    It has its head where the file has.
+
+    heads  of attention, where a .pt file is of a size that was not published
 
     Raises CheckpointError where there is no ESM-2 in it.
     """
     if path.is_dir():
         settings, tensors = read_safetensors(path)
         source = Source(from_hugging_face(tensors), str(path))
-        heads = settings.get("num_attention_heads")
+        heads = settings.get("num_attention_heads", heads)
     else:
-        source, heads = Source(from_fair_esm(path), str(path)), None
+        source = Source(from_fair_esm(path), str(path))
     config = esm2_config(source, "", heads)
-    return source.fill(ESM2(config), esm2_state(source, "", "", config), UNUSED)
+    head = "lm_head.bias" in source
+    state = esm2_state(source, "", "", config)
+    if head:
+        state |= source.layer("lm_head.dense", "head.dense") | source.layer("lm_head.layer_norm", "head.norm")
+        state["head.bias"] = source.take("lm_head.bias")
+    return source.fill(ESM2(config, head), state, UNUSED)
 
 
 def esm2_config(source: Source, theirs: str, heads: int | None = None) -> ESM2Config:
@@ -56,7 +65,7 @@ def esm2_config(source: Source, theirs: str, heads: int | None = None) -> ESM2Co
 
 
 def esm2_state(source: Source, theirs: str, ours: str, config: ESM2Config) -> State:
-    """Weights under fair-esm's names and the prefix `theirs` as ours under the prefix `ours`."""
+    """Weights under fair-esm's names and the prefix `theirs` as ours under the prefix `ours`, without the head."""
     state = source.layer(f"{theirs}embed_tokens", f"{ours}embedding")
     state |= source.layer(f"{theirs}emb_layer_norm_after", f"{ours}norm")
     for layer in range(config.layers):
@@ -67,10 +76,6 @@ def esm2_state(source: Source, theirs: str, ours: str, config: ESM2Config) -> St
         state |= source.layer(f"{one}.final_layer_norm", f"{other}.norm_transition")
         state |= source.layer(f"{one}.fc1", f"{other}.transition.0")
         state |= source.layer(f"{one}.fc2", f"{other}.transition.2")
-    if f"{theirs}lm_head.bias" in source:
-        state |= source.layer(f"{theirs}lm_head.dense", f"{ours}head.0")
-        state |= source.layer(f"{theirs}lm_head.layer_norm", f"{ours}head.2")
-        state[f"{ours}head_bias"] = source.take(f"{theirs}lm_head.bias")
     return state
 
 

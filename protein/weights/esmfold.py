@@ -14,6 +14,7 @@ from protein.weights.folding_layers import reversed_offsets, structure_config, s
 from protein.weights.source import Source, State
 
 LANGUAGE = "esm."
+ITERATIONS = StructureModuleConfig().iterations
 
 LAYERS = {
     "esm_s_mlp.0": "embed_state.0", "esm_s_mlp.1": "embed_state.1", "esm_s_mlp.3": "embed_state.3",
@@ -29,10 +30,15 @@ CONSTANTS = (
 )  # fmt: skip
 
 
-def load_esmfold(path: Path, language: Path | None = None) -> ESMFold:
+def load_esmfold(
+    path: Path, language: Path | None = None, heads: int | None = None, iterations: int = ITERATIONS
+) -> ESMFold:
     """ESMFold of a Hugging Face folder (config.json, safetensors), or of a fair-esm .pt file.
 
-    language  the ESM-2 checkpoint that belongs to a .pt file, which does not hold it
+    Of a .pt file:
+    language    the ESM-2 checkpoint that belongs to it, which it does not hold
+    heads       of that ESM-2, where it is of a size that was not published
+    iterations  of the structure module; the published model has 8, and its weights do not tell
 
     Raises CheckpointError where the files are no ESMFold.
     """
@@ -45,7 +51,7 @@ def load_esmfold(path: Path, language: Path | None = None) -> ESMFold:
     if language is None:
         raise CheckpointError(f"{path} does not hold the language model: name the file of its ESM-2 (3B) too")
     inner = {LANGUAGE + name: value for name, value in from_fair_esm(language).items()}
-    return _convert(Source(from_fair_esm(path) | inner, f"{path} with {language}"), None, {})
+    return _convert(Source(from_fair_esm(path) | inner, f"{path} with {language}"), heads, {"num_blocks": iterations})
 
 
 def _structure_settings(settings: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -76,12 +82,11 @@ def _convert(source: Source, language_heads: int | None, structure: dict[str, An
         ),
     )  # fmt: skip
     model = ESMFold(config)
-    state = {name: value for name, value in model.state_dict().items() if name.startswith("language.head")}
-    state |= esm2_state(source, LANGUAGE, "language.", language)
+    state = esm2_state(source, LANGUAGE, "language.", language)
     state |= _heads_and_embeddings(source, config)
     for number in range(config.blocks):
         state |= _block(source, f"trunk.blocks.{number}.", f"blocks.{number}.", config)
-    return source.fill(model, state, (*CONSTANTS, *(LANGUAGE + name for name in UNUSED)))
+    return source.fill(model, state, (*CONSTANTS, f"{LANGUAGE}lm_head.", *(LANGUAGE + name for name in UNUSED)))
 
 
 def _heads_and_embeddings(source: Source, config: ESMFoldConfig) -> State:

@@ -83,7 +83,9 @@ def _weights(content: dict[str, Any], path: Path) -> dict[str, Tensor]:
     for found in (averaged.get("params") if isinstance(averaged, dict) else None, content.get("state_dict"), content):
         if isinstance(found, dict) and found and all(isinstance(value, Tensor) for value in found.values()):
             return found
-    raise CheckpointError(f"{path} holds no dictionary of tensors")
+    raise CheckpointError(
+        f"{path} holds no weights of OpenFold: expected a dictionary of tensors, itself or under 'state_dict' or 'ema'"
+    )
 
 
 def _current_name(name: str) -> str:
@@ -128,7 +130,7 @@ def _stack(source: Source, theirs: str) -> EvoformerConfig:
 def _table(source: Source, theirs: str, nothing: bool) -> Tensor:
     """A linear layer of one-hot features as a table of its outputs, with `nothing` first one for no feature at all."""
     state = source.layer(theirs, "")
-    rows = state[".weight"].T
+    rows = state[".weight"].T.float()  # a sum in 16-bit numbers would lose digits
     return (torch.cat([torch.zeros_like(rows[:1]), rows]) if nothing else rows) + state[".bias"]
 
 

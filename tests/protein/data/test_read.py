@@ -207,15 +207,19 @@ def test_damaged_files_give_chains_or_a_reason(tmp_path, kind):
 def test_binary_cif_is_mmcif(tmp_path, native_files):
     pytest.importorskip("msgpack", reason="BinaryCIF needs msgpack")
     pdbx = pytest.importorskip("biotite.structure.io.pdbx", reason="biotite writes the file to read")
+    wanted = ("atom_site", "pdbx_poly_seq_scheme", "entity_poly", "refine", "exptl", "entry")
+
+    def column(found):
+        mask = None if found.mask is None else pdbx.BinaryCIFData(found.mask.array)
+        return pdbx.BinaryCIFColumn(pdbx.BinaryCIFData(found.as_array()), mask)
+
+    def category(found):
+        return pdbx.BinaryCIFCategory({name: column(one) for name, one in found.items()})
+
     for name in ("1aki.cif", "3u8v.cif"):
-        text = pdbx.CIFFile.read(native_files / name)
-        binary = pdbx.BinaryCIFFile({text.block.name or "x": pdbx.BinaryCIFBlock({
-            key: pdbx.BinaryCIFCategory({
-                column: pdbx.BinaryCIFColumn(pdbx.BinaryCIFData(data.as_array()), data.mask and pdbx.BinaryCIFData(data.mask.array))
-                for column, data in category.items()})
-            for key, category in text.block.items() if key in ("atom_site", "pdbx_poly_seq_scheme", "entity_poly", "refine", "exptl", "entry")
-        })})  # fmt: skip
-        pdbx.compress(binary).write(tmp_path / "x.bcif")
+        block = pdbx.CIFFile.read(native_files / name).block
+        tables = pdbx.BinaryCIFBlock({key: category(found) for key, found in block.items() if key in wanted})
+        pdbx.compress(pdbx.BinaryCIFFile({"x": tables})).write(tmp_path / "x.bcif")
         for ours, expected in zip(read_chains(tmp_path / "x.bcif"), read_chains(native_files / name), strict=True):
             assert (ours.id, ours.sequence, ours.resolution) == (expected.id, expected.sequence, expected.resolution)
             np.testing.assert_allclose(ours.atom37, expected.atom37, atol=1e-3)

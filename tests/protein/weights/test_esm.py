@@ -100,6 +100,7 @@ def test_a_fair_esm_file_with_that_of_its_language_model_is_the_same(tmp_path, e
     model = load_esmfold(tmp_path / "esmfold.pt", GOLDEN / "esm2_fair.pt", heads=2, iterations=3)
     language = load_esm2(GOLDEN / "esm2_fair.pt", heads=2)
     assert model.config == esmfold.config
+    language.head = None
     assert equal(model.language, language)
     model.language = esmfold.language
     assert equal(model, esmfold)
