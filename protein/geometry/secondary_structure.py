@@ -85,7 +85,7 @@ def hydrogen_bonds(atoms: np.ndarray, is_proline: np.ndarray, segment: np.ndarra
         return np.linalg.norm(first[:, None] - second[None], axis=-1)
 
     apart = [distance(n, o), distance(h, c), distance(h, o), distance(n, c)]
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         energy = COUPLING * (1 / apart[0] + 1 / apart[1] - 1 / apart[2] - 1 / apart[3])
     energy = np.where(np.min(apart, axis=0) < NEAREST_A, LOWEST_KCAL, np.maximum(energy, LOWEST_KCAL))
     donor = follows & known & ~is_proline

@@ -69,21 +69,26 @@ def lddt_all_atom(
     return kept / total
 
 
+@torch.no_grad()
 def _kept(
     model: Tensor, native: Tensor, mask: Tensor | None, residue: Tensor | None, cutoff_a: float
 ) -> tuple[Tensor, Tensor]:
     """Distances of each point that the model keeps, averaged over the thresholds, and all of them: [..., N] each."""
-    wanted = _distances(native, native)
-    pairs = wanted < cutoff_a
+    wanted = _distances(native)
+    left_out = wanted >= cutoff_a
     if residue is None:
-        pairs.diagonal(dim1=-2, dim2=-1).fill_(False)
+        left_out.diagonal(dim1=-2, dim2=-1).fill_(True)
     else:
-        pairs &= residue[..., :, None] != residue[..., None, :]
+        left_out |= residue[..., :, None] == residue[..., None, :]
     if mask is not None:
-        pairs &= mask[..., :, None] & mask[..., None, :]
-    error = wanted.sub_(_distances(model, model)).abs_().masked_fill_(~pairs, torch.inf)
-    kept = sum((error < threshold).sum(-1) for threshold in THRESHOLDS_A)
-    return kept / len(THRESHOLDS_A), pairs.sum(-1)  # pyright: ignore[reportOperatorIssue]
+        left_out |= ~mask[..., :, None] | ~mask[..., None, :]
+    error = wanted.sub_(_distances(model)).abs_().masked_fill_(left_out, torch.inf)
+    # Bytes, because summing Booleans takes longer than all the rest.
+    kept = (error < THRESHOLDS_A[0]).view(torch.uint8)
+    for threshold in THRESHOLDS_A[1:]:
+        kept += (error < threshold).view(torch.uint8)
+    total = left_out.shape[-1] - left_out.view(torch.uint8).sum(-1, dtype=torch.int32)
+    return kept.sum(-1, dtype=torch.int32) / len(THRESHOLDS_A), total
 
 
 def _best_naming(model: Tensor, native: Tensor, mask: Tensor, types: Tensor, cutoff_a: float) -> tuple[Tensor, Tensor]:
@@ -99,8 +104,8 @@ def _best_naming(model: Tensor, native: Tensor, mask: Tensor, types: Tensor, cut
     different = (owner[:, None, None] != owner.repeat_interleave(14)) & certain[..., None, None, :]
     better = []
     for truth, present in ((native, mask), (other, other_mask)):
-        wanted = _distances(truth.flatten(-3, -2), native.flatten(-3, -2)).unflatten(-2, (-1, 14))
-        found = _distances(model.flatten(-3, -2), model.flatten(-3, -2)).unflatten(-2, (-1, 14))
+        wanted = _between(truth.flatten(-3, -2), native.flatten(-3, -2)).unflatten(-2, (-1, 14))
+        found = _distances(model.flatten(-3, -2)).unflatten(-2, (-1, 14))
         pairs = different & (wanted < cutoff_a) & (present & ambiguous)[..., None]
         error = (wanted - found).abs().masked_fill(~pairs, torch.inf)
         better.append(sum((error < threshold).sum((-1, -2)) for threshold in THRESHOLDS_A))
@@ -108,6 +113,15 @@ def _best_naming(model: Tensor, native: Tensor, mask: Tensor, types: Tensor, cut
     return torch.where(rename[..., None], other, native), torch.where(rename, other_mask, mask)
 
 
-def _distances(first: Tensor, second: Tensor) -> Tensor:
+def _distances(points: Tensor) -> Tensor:
+    """[..., N, N], axis by axis: exact, and faster than a general function."""
+    squared = points.new_zeros(())
+    for axis in points.unbind(-1):
+        apart = axis[..., :, None] - axis[..., None, :]
+        squared = apart.mul_(apart).add_(squared)
+    return squared.sqrt_()
+
+
+def _between(first: Tensor, second: Tensor) -> Tensor:
     """[..., N, M]: without the matrix product that loses digits."""
     return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")

@@ -40,6 +40,6 @@ def test_missing_residues_break_the_chain():
     backbone = build("A" * 20, [helix(20)])[:, :4].numpy()
     backbone[10] = np.nan
     states = assign(backbone, np.zeros(20, bool))
-    assert states[10] == "C" and states.count("H") == 14 and len(states) == 20
+    assert states[10] == "C" and states.count("H") == 15 and len(states) == 20
     assert assign(backbone[:1], np.zeros(1, bool)) == "C"
     assert assign(backbone[:3], np.array([True, False, True])) == "CCC"
