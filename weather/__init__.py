@@ -1,7 +1,7 @@
 """Neural weather forecasting on gridded data.
 
-    from weather import Forecaster
-    Forecaster.from_pretrained("ncep-namerica-t995").forecast(initial, lead_hours=72)
+from weather import Forecaster
+Forecaster.from_pretrained("ncep-namerica-t995").forecast(initial, lead_hours=72)
 """
 
 from __future__ import annotations

@@ -15,7 +15,10 @@ from weather.data.statistics import pairs
 
 COMPONENTS = 100
 PENALTIES = (1.0, 10.0, 100.0, 1000.0, 10_000.0)
+WINDOW_DAYS = 15
 PIECE_BYTES = 64_000_000
+HELD_BYTES = 2_000_000_000
+"""Training fields up to this size are held in memory, by climatology and regression."""
 
 
 def read_all(fields: Fields) -> np.ndarray:
@@ -24,8 +27,49 @@ def read_all(fields: Fields) -> np.ndarray:
     return np.concatenate([fields.read(slice(start, start + piece)) for start in range(0, len(fields), piece)])
 
 
-def climatology(fields: Fields) -> np.ndarray:
-    """Mean of all times, [C, H, W] float64."""
+class Climatology:
+    """What is usual at a time of the year and of the day.
+
+    The mean of all training states of the same hour (UTC) that are at most `WINDOW_DAYS` days of the year away; where
+    there is none, of the same hour; where the states are too many to hold, of all times.
+    """
+
+    def __init__(self, fields: Fields) -> None:
+        self.values = read_all(fields) if fits_in_memory(fields) else None
+        self.mean = _mean(fields) if self.values is None else self.values.mean(axis=0, dtype=np.float64)
+        self.hour, self.day = _hour_and_day(fields.times)
+        self._known: dict[tuple[int, int], np.ndarray] = {}
+
+    def at(self, times: np.ndarray) -> np.ndarray:
+        """[T, C, H, W] float32."""
+        if self.values is None:
+            return np.broadcast_to(self.mean.astype(np.float32), (len(times), *self.mean.shape))
+        return np.stack([self._at(*key) for key in zip(*(part.tolist() for part in _hour_and_day(times)), strict=True)])
+
+    def _at(self, hour: int, day: int) -> np.ndarray:
+        if (hour, day) not in self._known:
+            assert self.values is not None
+            apart = np.abs(self.day - day)
+            same = self.hour == hour
+            near = same & (np.minimum(apart, 365 - apart) <= WINDOW_DAYS)
+            chosen = near if near.any() else same if same.any() else np.ones_like(same)
+            self._known[hour, day] = self.values[chosen].mean(axis=0)
+        return self._known[hour, day]
+
+
+def fits_in_memory(fields: Fields) -> bool:
+    return fields.frame_bytes * len(fields) <= HELD_BYTES
+
+
+def _hour_and_day(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hour of the day and day of the year of each time, from zero."""
+    days = times.astype("datetime64[D]")
+    hour = (times - days).astype("timedelta64[h]").astype(int)
+    return hour, (days - times.astype("datetime64[Y]").astype("datetime64[D]")).astype(int)
+
+
+def _mean(fields: Fields) -> np.ndarray:
+    """Of all times, [C, H, W] float64."""
     total = np.zeros((len(fields.channels), *fields.grid.shape))
     piece = max(1, PIECE_BYTES // fields.frame_bytes)
     for start in range(0, len(fields), piece):

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from common.app.errors import ConfigError
 from common.results.report import Section, Tile, data_table, run_report
 from common.training.run_directory import OUTPUTS, RunDirectory
-from weather.baselines import RidgeForecast, climatology
+from weather.baselines import Climatology, RidgeForecast, fits_in_memory
 from weather.config import EvaluateConfig, FlowData, GridData, OwnGrids
 from weather.data.fields import Fields
 from weather.forecaster import Forecaster
@@ -22,9 +23,6 @@ from weather.samples import Source, open_source
 from weather.scoring import Rival, Scored, score
 
 DEFAULT_DAYS = 5.0
-RIDGE_BYTES = 1_000_000_000
-"""Training fields up to this size are held in memory for the regression."""
-
 TITLES = {
     "rmse": "RMSE", "mae": "MAE", "bias": "bias", "acc": "anomaly correlation", "crps": "fair CRPS",
     "spread": "spread", "spread_skill_ratio": "spread / skill",
@@ -59,24 +57,24 @@ def score_split(
     """Scores on a split; the climate of anomalies and baselines is the training split's mean."""
     fields = Fields(source.splits[split].fields.dataset, forecaster.channels, source.splits[split].fields.where)
     forecaster.grid.require(fields.grid, fields.where)
-    climate = climatology(source.splits["train"].fields)
+    climate = Climatology(source.splits["train"].fields)
     rivals = reference_forecasts(source, climate, leads, forecaster.device) if baselines else {}
     return score(forecaster, fields, leads, climate, members, every, rivals, say=lambda text: print(text, flush=True))
 
 
 def reference_forecasts(
-    source: Source, climate: np.ndarray, leads: Sequence[int], device: torch.device
+    source: Source, climate: Climatology, leads: Sequence[int], device: torch.device
 ) -> dict[str, Rival]:
-    """Persistence, the mean of the training split, and ridge regression where the fields fit in memory."""
-    normal = torch.as_tensor(climate, dtype=torch.float32, device=device)
-    rivals: dict[str, Rival] = {
-        "persistence": lambda initial, lead: initial,
-        "climatology": lambda initial, lead: normal.expand_as(initial),
-    }
+    """Persistence, climatology, and ridge regression where the fields fit in memory."""
+
+    def usual(initial: Tensor, lead: int, valid: np.ndarray) -> Tensor:
+        return torch.as_tensor(climate.at(valid), device=device)
+
+    rivals: dict[str, Rival] = {"persistence": lambda initial, lead, valid: initial, "climatology": usual}
     train, val = (source.splits[name].fields for name in ("train", "val"))
-    if train.frame_bytes * len(train) <= RIDGE_BYTES:
+    if fits_in_memory(train):
         fits = {lead: RidgeForecast.fit(train, val, lead * source.step_h) for lead in leads}
-        rivals["ridge regression"] = lambda initial, lead: torch.as_tensor(
+        rivals["ridge regression"] = lambda initial, lead, valid: torch.as_tensor(
             fits[lead](initial.cpu().numpy()), dtype=torch.float32, device=device
         )
     return rivals
@@ -156,5 +154,3 @@ def summary(scored: Scored) -> str:
 
 def _folder(name: str) -> Path:
     return OUTPUTS / "weather" / f"evaluate-{name}" / time.strftime("%Y-%m-%d_%H-%M-%S")
-
-

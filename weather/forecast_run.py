@@ -75,7 +75,9 @@ def _forecast_group(
         report.advance()
 
 
-def usable(forecaster: Forecaster, fields: Fields, starts: str | Sequence[str]) -> tuple[np.ndarray, list[tuple[str, str]]]:
+def usable(
+    forecaster: Forecaster, fields: Fields, starts: str | Sequence[str]
+) -> tuple[np.ndarray, list[tuple[str, str]]]:
     """Positions of the history of each start that can be used [S, K], and the others with the reason."""
     if starts in ("last", "all"):
         wanted: list[Any] = fields.times.tolist() if starts == "all" else []

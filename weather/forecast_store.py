@@ -1,7 +1,7 @@
-"""A forecast on disk, step by step: what is written stays written when the run is interrupted, and is gone on from.
+"""A forecast on disk, step by step: what is written stays when the run is interrupted, and is gone on from.
 
-While under way the fields lie in `<output>.partial/`, a Zarr store (format 2, as WeatherBench 2's) with a file that says
-how far each start has come; at the end they become `<output>`, Zarr or NetCDF.
+While under way the fields lie in `<output>.partial/`, a Zarr store (format 2, as WeatherBench 2's) with a file that
+says how far each start has come; at the end they become `<output>`, Zarr or NetCDF.
 
 G start times of a group, M members, C channels, H latitudes, W longitudes.
 """
@@ -36,7 +36,9 @@ class ForecastStore:
     Raises ConfigError where the output or an unfinished one there is of other settings.
     """
 
-    def __init__(self, path: Path, template: xr.Dataset, channels: Sequence[Channel], settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, template: xr.Dataset, channels: Sequence[Channel], settings: Mapping[str, Any]
+    ) -> None:
         if path.suffix not in SUFFIXES:
             raise ConfigError(f"output={path}: expected a name that ends in {' or '.join(SUFFIXES)}")
         if path.exists():
@@ -56,10 +58,11 @@ class ForecastStore:
     def _take_up(self) -> None:
         found = json.loads((self.partial / PROGRESS).read_text())
         if found["settings"] != self.settings:
-            other = sorted(key for key in self.settings if found["settings"].get(key) != self.settings[key])
+            before = found["settings"]
+            other = sorted(key for key, value in self.settings.items() if before.get(key) != value)
             raise ConfigError(
-                f"{self.partial} holds an unfinished forecast of other {', '.join(other)}; give the same settings to go "
-                "on with it, or remove it"
+                f"{self.partial} holds an unfinished forecast of other {', '.join(other)}; give the same settings to "
+                "go on with it, or remove it"
             )
         self.done = found["done"]
 
@@ -81,7 +84,9 @@ class ForecastStore:
             part = np.full((len(values), *array.shape[2:]), np.nan, np.float32)
             for number, channel in enumerate(self.channels):
                 if channel.variable == name:
-                    part[self._place(channel)] = values[:, :, number] if "number" in self.dims[name] else values[:, 0, number]
+                    part[self._place(channel)] = (
+                        values[:, :, number] if "number" in self.dims[name] else values[:, 0, number]
+                    )
             array[starts, lead] = part
         self.done[group] = lead + 1
         self._say()

@@ -142,7 +142,9 @@ class Forecaster(Predictor):
             )
         return self.stepper.steps[0] * np.arange(1, round(count) + 1)
 
-    def fields(self, source: xr.Dataset | str | Path, units: Mapping[str, str] | None = None, offline: bool = False) -> Fields:
+    def fields(
+        self, source: xr.Dataset | str | Path, units: Mapping[str, str] | None = None, offline: bool = False
+    ) -> Fields:
         """The model's channels of a dataset or file, checked against its grid; read when they are used."""
         variables = list(dict.fromkeys(channel.variable for channel in self.channels))
         if isinstance(source, xr.Dataset):
@@ -155,7 +157,9 @@ class Forecaster(Predictor):
         held = Fields.of(dataset, where).channels
         for channel in self.channels:
             if channel not in held and (channel.level is not None or len(dataset[channel.variable].dims) > 3):
-                levels = ", ".join(f"{other.level:g}" for other in held if other.variable == channel.variable and other.level)
+                levels = ", ".join(
+                    f"{other.level:g}" for other in held if other.variable == channel.variable and other.level
+                )
                 raise DataFormatError(
                     f"{where}: {channel.variable} has no level {channel.level} hPa, which {self.card['name']} needs; "
                     f"it has {levels or 'no levels'}"
@@ -228,9 +232,7 @@ class Forecaster(Predictor):
                 return size
         raise ValueError(f"lead time {lead} is not a multiple of {self.stepper.steps[0]}")
 
-    def _step(
-        self, past: Tensor, times: np.ndarray, lead: int, size: int, seed: int, batch_size: int | None
-    ) -> Tensor:
+    def _step(self, past: Tensor, times: np.ndarray, lead: int, size: int, seed: int, batch_size: int | None) -> Tensor:
         """[S, M, K, C, H, W] -> [S, M, C, H, W], in pieces."""
         starts, members = past.shape[:2]
         valid = times + np.timedelta64(round(lead * self.step_h * 3600), "s")
@@ -243,7 +245,9 @@ class Forecaster(Predictor):
         for first in range(0, len(flat), piece):
             part = slice(first, first + piece)
             with autocast(self.device, self.precision):
-                found.append(self.stepper(flat[part], forcings[part], None if noise is None else noise[part], size)[:, 0])
+                found.append(
+                    self.stepper(flat[part], forcings[part], None if noise is None else noise[part], size)[:, 0]
+                )
         return torch.cat(found).unflatten(0, (starts, members))
 
     def _noise(self, times: np.ndarray, members: int, lead: int, seed: int) -> Tensor | None:
@@ -299,5 +303,7 @@ class Forecaster(Predictor):
     @property
     def attributes(self) -> dict[str, str]:
         """Of a forecast's dataset."""
-        simulated = {"note": "learned from SIMULATED data, not from observations"} if self.card["data"].get("simulated") else {}
+        simulated = (
+            {"note": "learned from SIMULATED data, not from observations"} if self.card["data"].get("simulated") else {}
+        )
         return {"model": self.card["name"], "source": "Trifold", **simulated}

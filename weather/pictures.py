@@ -29,10 +29,13 @@ def skill(frame: pd.DataFrame, channel: str, system: str, unit: str) -> Figure:
     figure = Figure(figsize=(4.8, 3.0), layout="constrained")
     axes = figure.add_subplot()
     part = frame[frame["channel"] == channel]
-    for name, rows in part[part["metric"] == "rmse"].groupby("system", sort=False):
-        colour, line = QUIET.get(str(name), (BLUE, "-"))
+    for name in part["system"].unique():
+        rows = part.query("system == @name and metric == 'rmse'")
+        colour, line = QUIET.get(name, (BLUE, "-"))
         mark = "o" if name == system and len(rows) < 12 else None
-        axes.plot(rows["lead_h"] / 24, rows["value"], color=colour, linestyle=line, marker=mark, markersize=3, label=str(name))
+        axes.plot(
+            rows["lead_h"] / 24, rows["value"], color=colour, linestyle=line, marker=mark, markersize=3, label=name
+        )
     spread = part[(part["metric"] == "spread") & (part["system"] == system)]
     if len(spread):
         axes.plot(spread["lead_h"] / 24, spread["value"], color=BLUE, linestyle="--", label="spread of the ensemble")
@@ -45,7 +48,6 @@ def skill(frame: pd.DataFrame, channel: str, system: str, unit: str) -> Figure:
 @styled
 def maps(forecast: np.ndarray, truth: np.ndarray, grid: Grid, label: str, unit: str) -> Figure:
     """Forecast, truth and difference [H, W], the first two on one scale."""
-    height, width = grid.shape
     wide = np.ptp(grid.longitudes) / max(np.ptp(grid.latitudes), 1e-6)
     figure = Figure(figsize=(10.2, 0.9 + 3.0 / max(wide, 1.0) * 1.15), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, 3, sharey=True))
@@ -102,7 +104,14 @@ def rank_histogram(ranks_by_lead: Mapping[float, np.ndarray], label: str) -> Fig
     leads = list(ranks_by_lead)
     for lead, colour in zip(leads[:: max(1, len(leads) // 3)][:4], COLOURS, strict=False):
         ranks = ranks_by_lead[lead]
-        axes.plot(np.arange(len(ranks)), ranks / ranks.sum() * len(ranks), "o-", markersize=3, color=colour, label=f"{lead:g} h")
+        axes.plot(
+            np.arange(len(ranks)),
+            ranks / ranks.sum() * len(ranks),
+            "o-",
+            markersize=3,
+            color=colour,
+            label=f"{lead:g} h",
+        )
     axes.axhline(1, color=MUTED, linewidth=0.8)
     axes.set(xlabel="rank", ylabel="share over that of chance", title=label.replace("_", " "))
     axes.set_ylim(bottom=0)
@@ -118,11 +127,23 @@ def spread_against_error(frame: pd.DataFrame, channel: str, system: str, unit: s
     part = frame[(frame["channel"] == channel) & (frame["system"] == system)]
     wide = part.pivot_table(index="lead_h", columns="metric", values="value")
     axes.plot(wide["rmse"], wide["spread"], "o-", markersize=3, color=BLUE)
-    end = 1.08 * float(max(wide["rmse"].max(), wide["spread"].max()))
+    end = 1.08 * float(wide[["rmse", "spread"]].to_numpy().max())
     axes.plot([0, end], [0, end], color=MUTED, linewidth=0.8)
     for lead in (wide.index[0], wide.index[-1]):
-        axes.annotate(f"{lead:g} h", (wide["rmse"][lead], wide["spread"][lead]), fontsize=7, xytext=(4, -8), textcoords="offset points")
-    axes.set(xlabel=f"RMSE ({unit})", ylabel=f"spread ({unit})", title=channel.replace("_", " "), xlim=(0, end), ylim=(0, end))
+        axes.annotate(
+            f"{lead:g} h",
+            (wide["rmse"][lead], wide["spread"][lead]),
+            fontsize=7,
+            xytext=(4, -8),
+            textcoords="offset points",
+        )
+    axes.set(
+        xlabel=f"RMSE ({unit})",
+        ylabel=f"spread ({unit})",
+        title=channel.replace("_", " "),
+        xlim=(0, end),
+        ylim=(0, end),
+    )
     return figure
 
 
@@ -131,8 +152,8 @@ def animate(fields: np.ndarray, hours: Sequence[float], grid: Grid, label: str, 
     from matplotlib.animation import FuncAnimation, PillowWriter
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    style = {**STYLE, "figure.facecolor": "white", "text.color": "black", "axes.titlecolor": "black",
-             "axes.labelcolor": "black", "xtick.color": "black", "ytick.color": "black", "axes.edgecolor": "black"}  # fmt: skip
+    black = ("text.color", "axes.titlecolor", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor")
+    style = {**STYLE, "figure.facecolor": "white", **dict.fromkeys(black, "black")}
     with mpl.rc_context(style):
         figure = Figure(figsize=(6.4, 3.6), layout="constrained")
         FigureCanvasAgg(figure)

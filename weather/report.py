@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
@@ -24,7 +22,13 @@ def forecast_sections(forecaster: Forecaster, fields: Fields, scored: Scored, me
     """The pictures of a report."""
     name, frame = forecaster.card["name"], scored.frame
     labels = [channel.label for channel in forecaster.channels][:DRAWN]
-    figures = [embed(skill(frame, label, name, unit(forecaster, label)), f"{label}: error against lead time; in grey what needs no network") for label in labels]
+    figures = [
+        embed(
+            skill(frame, label, name, unit(forecaster, label)),
+            f"{label}: error against lead time; in grey what needs no network",
+        )
+        for label in labels
+    ]
     sections = [Section("Skill against lead time", _side_by_side(figures))]
     if members > 1:
         sections.append(Section("The ensemble", _side_by_side(_ensemble(forecaster, scored, labels))))
@@ -75,13 +79,25 @@ def _ensemble(forecaster: Forecaster, scored: Scored, labels: list[str]) -> list
     name = forecaster.card["name"]
     figures = []
     for number, label in enumerate(labels):
-        by_lead = {lead * forecaster.step_h: one.ranks[number].numpy() for lead, one in scored.sums[name].items() if one.ranks is not None}
-        figures.append(embed(rank_histogram(by_lead, label), f"{label}: rank of the truth among the members; flat where they are alike"))
-        figures.append(embed(spread_against_error(scored.frame, label, name, unit(forecaster, label)), f"{label}: spread of the ensemble against the error of its mean"))
+        by_lead = {
+            lead * forecaster.step_h: one.ranks[number].numpy()
+            for lead, one in scored.sums[name].items()
+            if one.ranks is not None
+        }
+        figures.append(
+            embed(
+                rank_histogram(by_lead, label),
+                f"{label}: rank of the truth among the members; flat where they are alike",
+            )
+        )
+        figures.append(
+            embed(
+                spread_against_error(scored.frame, label, name, unit(forecaster, label)),
+                f"{label}: spread of the ensemble against the error of its mean",
+            )
+        )
     return figures
 
 
 def _side_by_side(figures: list[str]) -> str:
     return f'<div class="figures">{"".join(figures)}</div>'
-
-

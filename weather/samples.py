@@ -90,4 +90,3 @@ def scales_of(source: Source, steps: Sequence[int]) -> dict[str, list]:
         "nonnegative": [channel.variable in NONNEGATIVE for channel in source.channels],
         "bounds": np.stack([found[0].minimum, found[0].maximum], axis=1).tolist(),
     }
-

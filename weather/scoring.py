@@ -16,12 +16,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from weather.baselines import Climatology
 from weather.data.fields import Fields
 from weather.forecaster import Forecaster, Start
 from weather.losses import fair_crps
 
-Rival = Callable[[Tensor, int], Tensor]
-"""What stands beside a model: initial states [S, C, H, W] and a lead time in steps -> forecasts [S, C, H, W]."""
+Rival = Callable[[Tensor, int, np.ndarray], Tensor]
+"""What stands beside a model: initial states [S, C, H, W], lead time in steps, valid times [S] -> [S, C, H, W]."""
 
 STARTS_AT_ONCE = 32
 
@@ -36,7 +37,7 @@ class Sums:
     """[C, M + 1]: how often the truth had each rank among the members, cells by their area."""
 
     def add(self, forecast: Tensor, truth: Tensor, climate: Tensor, weights: Tensor) -> None:
-        """[S, M, C, H, W], [S, C, H, W], [C, H, W], [H, W]."""
+        """[S, M, C, H, W], [S, C, H, W], [S, C, H, W], [H, W]."""
 
         def mean(values: Tensor) -> Tensor:
             return (values.double() * weights).mean(dim=(-2, -1)).sum(dim=0).cpu()
@@ -90,7 +91,7 @@ def score(
     forecaster: Forecaster,
     fields: Fields,
     leads: Sequence[int],
-    climate: np.ndarray,
+    climate: Climatology,
     members: int = 1,
     every: int = 1,
     rivals: Mapping[str, Rival] | None = None,
@@ -99,19 +100,19 @@ def score(
     """Scores of a forecaster, and of rivals on the same pairs.
 
     leads    in steps of `forecaster.step_h`
-    climate  [C, H, W], what anomalies are taken from
+    climate  what anomalies are taken from
     every    start from every so manieth state
     """
     name = forecaster.card["name"]
     weights = torch.as_tensor(forecaster.grid.area_weights(), dtype=torch.float64, device=forecaster.device)
-    normal = torch.as_tensor(climate, dtype=torch.float32, device=forecaster.device)
     sums: dict[str, dict[int, Sums]] = {system: {lead: Sums() for lead in leads} for system in (name, *(rivals or {}))}
     index = forecaster.start_index(fields, "all")[::every]
     for done, group in batches(index, max(1, STARTS_AT_ONCE // members)):
-        for lead, initial, forecast, truth in _pairs(forecaster, fields, group, leads, members):
+        for lead, initial, forecast, truth, valid in _pairs(forecaster, fields, group, leads, members):
+            normal = torch.as_tensor(climate.at(valid), device=forecaster.device)
             sums[name][lead].add(forecast, truth, normal, weights)
             for system, rival in (rivals or {}).items():
-                sums[system][lead].add(rival(initial, lead)[:, None], truth, normal, weights)
+                sums[system][lead].add(rival(initial, lead, valid)[:, None], truth, normal, weights)
         if done % 10 == 9:
             say(f"{min((done + 1) * len(group), len(index))} of {len(index)} starts")
     rows = [
@@ -131,8 +132,8 @@ def batches(index: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
 
 def _pairs(
     forecaster: Forecaster, fields: Fields, index: np.ndarray, leads: Sequence[int], members: int
-) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
-    """Lead, initial states, forecasts and truth of the starts whose valid time is in the split."""
+) -> Iterator[tuple[int, Tensor, Tensor, Tensor, np.ndarray]]:
+    """Lead, initial states, forecasts, truth and valid times of the starts whose valid time is in the split."""
     states = torch.from_numpy(fields.read(index.reshape(-1))).unflatten(0, index.shape).to(forecaster.device)
     start = Start(fields.times[index[:, -1]], states)
     first = forecaster.stepper.steps[0]
@@ -144,12 +145,10 @@ def _pairs(
         there = fields.times[place] == valid
         if there.any():
             truth = torch.from_numpy(fields.read(place[there])).to(forecaster.device)
-            yield lead, states[there, -1], forecast[there], truth
+            yield lead, states[there, -1], forecast[there], truth, valid[there]
 
 
 def value(frame: pd.DataFrame, system: str, lead_h: float, channel: str, metric: str) -> float:
     """One number of a table of scores."""
     row = frame.query("system == @system and lead_h == @lead_h and channel == @channel and metric == @metric")
     return float(row["value"].iloc[0])
-
-

@@ -18,18 +18,22 @@ from common.training.distributed import World, from_main, process_group, world_f
 from common.training.precision import select_device, set_up_numerics
 from common.training.run_directory import RunDirectory, open_run
 from common.training.trainer import Trainer
-from weather.config import FlowData, TrainConfig
+from weather.config import TrainConfig
 from weather.data.forcings import Forcings
 from weather.data.grid import Grid
+from weather.data.statistics import pairs
+from weather.evaluation import leads_of, score_split, summary, write_scores
 from weather.forecaster import Forecaster
 from weather.losses import LOSSES
 from weather.models import MODELS
 from weather.samples import Source, open_source, scales_of, windows_of
+from weather.scoring import Scored
 from weather.stepper import Stepper
 from weather.task import ForecastTask, Horizon
 
 TROPOSPHERE_HPA = 1000.0
-REPORTED_LEAD_H = 120.0
+REPORTED_STARTS = 96
+"""Forecasts of the validation split that a run's report scores, about."""
 
 
 def train(config: TrainConfig) -> RunDirectory | None:
@@ -64,7 +68,9 @@ def make_task(config: TrainConfig, source: Source, device: torch.device) -> Fore
     windows = {split: windows_of(source, split, forecast.history + n, device) for split, n in reach.items()}
     step_h = source.step_h * forecast.steps[0]
     forcings = Forcings(forecast.forcings, source.grid, step_h, source.constants, device)
-    stepper = Stepper(new_network(config, source, forcings), scales_of(source, forecast.steps), forecast.steps, forecast.noise)
+    stepper = Stepper(
+        new_network(config, source, forcings), scales_of(source, forecast.steps), forecast.steps, forecast.noise
+    )
     stepper.save_memory = config.trainer.activation_checkpointing
     if config.start_from:
         start_from(stepper.network, config.start_from)
@@ -116,7 +122,9 @@ def channel_weights(config: TrainConfig, source: Source) -> Tensor:
     asked = config.loss.weights
     known = {name for channel in source.channels for name in (channel.variable, channel.label)}
     if unknown := sorted(set(asked) - known):
-        raise ConfigError(f"loss.weights names {unknown[0]}, which is not forecast; expected of {', '.join(sorted(known))}")
+        raise ConfigError(
+            f"loss.weights names {unknown[0]}, which is not forecast; expected of {', '.join(sorted(known))}"
+        )
     weights = []
     for channel in source.channels:
         weight = asked.get(channel.label, asked.get(channel.variable, 1.0))
@@ -176,10 +184,36 @@ def _conclude(
         "best_step": state["step"], "seed": config.seed, **facts,
         "cpu": env["cpu"], "cores": env["cores"], "gpus": env["gpus"],
     }  # fmt: skip
-    forecaster.card["metrics"] = {f"val_{name}": value for name, value in state["scores"].items()}
+    leads = reported_leads(forecaster, source)
+    starts = max(1, len(source.splits["val"].fields) // (REPORTED_STARTS // config.rollout.members))
+    scored = score_split(forecaster, source, "val", leads, config.rollout.members, every=starts)
+    forecaster.card["metrics"] = card_metrics(scored, forecaster)
     for folder in filter(None, (run.path / "model", config.save_as)):
         forecaster.save_pretrained(folder)
-    print(f"model: {run.path / 'model'}")
+    title = f"{config.experiment}: {source.facts['title']}, validation"
+    path = write_scores(run, title, forecaster, source, "val", scored, config.rollout.members)
+    print(summary(scored))
+    print(f"model: {run.path / 'model'}  report: {path}")
+
+
+def reported_leads(forecaster: Forecaster, source: Source) -> list[int]:
+    """About eight lead times, up to five days or as far as the validation split lets half of its starts go."""
+    furthest = leads_of(forecaster, None)
+    fields = source.splits["val"].fields
+    index = forecaster.start_index(fields, "all")
+    there = [
+        lead
+        for lead in furthest
+        if 2 * len(pairs(fields.times[index[:, -1]], lead * forecaster.step_h)[0]) >= len(index)
+    ]
+    return sorted({*there[:: max(1, len(there) // 7)], *there[-1:]}) or furthest[:1]
+
+
+def card_metrics(scored: Scored, forecaster: Forecaster) -> dict[str, float]:
+    """The errors of the first and the last lead time, by channel."""
+    frame = scored.frame.query("system == @forecaster.card['name'] and metric == 'rmse'")
+    ends = frame[np.isin(frame["lead_h"], [frame["lead_h"].min(), frame["lead_h"].max()])]
+    return {f"val_rmse {row.channel} {row.lead_h:g} h": float(row.value) for row in ends.itertuples()}  # pyright: ignore
 
 
 def _check(task: ForecastTask, config: TrainConfig, world: World, device: torch.device) -> None:

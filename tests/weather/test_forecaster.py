@@ -22,9 +22,12 @@ def test_a_roll_out_is_its_steps_one_after_another(history: int) -> None:
     for lead in range(3):
         following = model.forecast(given, lead_hours=6)
         xr.testing.assert_equal(
-            following.isel(prediction_timedelta=0, drop=True), whole.isel(prediction_timedelta=lead, drop=True).assign_coords(time=following.time)
+            following.isel(prediction_timedelta=0, drop=True),
+            whole.isel(prediction_timedelta=lead, drop=True).assign_coords(time=following.time),
         )
-        new = following.isel(prediction_timedelta=0, drop=True).assign_coords(time=following.time + following.prediction_timedelta.values)
+        new = following.isel(prediction_timedelta=0, drop=True).assign_coords(
+            time=following.time + following.prediction_timedelta.values
+        )
         given = xr.concat([given.sortby("latitude"), new], "time").transpose("time", "level", "latitude", "longitude")
 
 
@@ -92,12 +95,14 @@ def test_a_saved_forecaster_forecasts_the_same(tmp_path: Path) -> None:
     xr.testing.assert_equal(again.forecast(states(), 12, members=2), model.forecast(states(), 12, members=2))
 
 
-def test_a_turn_of_the_day_turns_the_answer_only_with_the_sun() -> None:
-    """The state turned by whole columns, under a sun turned alike (6 hours, a quarter of a turn), gives the turned answer."""
+def test_a_turned_state_under_a_turned_sun_gives_the_turned_answer() -> None:
+    """By a quarter of a turn, which the sun takes six hours for."""
     model, given = forecaster(), states(1)
     model.card["forcings"] = ["solar", "year_progress"]
     quarter = given.roll(longitude=-4, roll_coords=False)
     later = quarter.assign_coords(time=quarter.time + np.timedelta64(6, "h"))
     one, two = (model.forecast(x, 6).isel(time=0, prediction_timedelta=0) for x in (given, later))
-    difference = np.abs(one["2m_temperature"].roll(longitude=-4, roll_coords=False).values - two["2m_temperature"].values)
+    difference = np.abs(
+        one["2m_temperature"].roll(longitude=-4, roll_coords=False).values - two["2m_temperature"].values
+    )
     assert difference.max() < 0.05 and torch.isfinite(torch.tensor(difference)).all()

@@ -1,0 +1,122 @@
+"""Scores of a split are those of the published baselines, and of forecasts scored by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from common.app.cli import main
+from tests.weather.small import CHANNELS, GRID, forecaster, states
+from weather.baselines import Climatology, PrincipalComponents, RidgeForecast
+from weather.config import GridData
+from weather.data.canonical import canonical
+from weather.data.fields import Channel, Fields
+from weather.losses import fair_crps
+from weather.samples import open_source
+from weather.scoring import Sums, score
+
+COLUMNS = {"t995": "t995", "z500": "geopotential_500", "t850": "temperature_850", "ps": "surface_pressure"}
+
+
+@pytest.mark.parametrize(
+    "name, dataset",
+    [("ncep-namerica-t995", "ncep_r1_t995_namerica_6h"), ("speedy-5p625", "sim_speedy_t31_5p625deg_6h")],
+)
+def test_persistence_and_climatology_have_their_published_errors(name: str, dataset: str, shared_data: Path) -> None:
+    published = pd.read_csv(shared_data / "weather" / "baselines_public_test.csv").query("dataset == @dataset")
+    source = open_source(GridData(name=name), ("train", "test"))
+    test, climate = source.splits["test"].fields, Climatology(source.splits["train"].fields)
+    weights = torch.as_tensor(test.grid.area_weights())
+    values = test.read(slice(None))
+    truth, usual = torch.from_numpy(values), torch.from_numpy(climate.at(test.times))
+    persistence, normal = Sums(), Sums()
+    persistence.add(truth[:-4, None], truth[4:], usual[4:], weights)
+    normal.add(usual[:, None], truth, usual, weights)
+    labels = [channel.label for channel in test.channels]
+    for variable, rows in published.groupby("variable"):
+        if (column := COLUMNS.get(variable, variable)) not in labels:
+            continue
+        at = labels.index(column)
+        expected = rows[rows["lead_hours"] == 24].query("baseline == 'persistence'")["rmse"].iloc[0]
+        assert persistence.scores(1)["rmse"][at] == pytest.approx(expected, rel=1e-3)
+        expected = rows[rows["lead_hours"] == -1]["rmse"].iloc[0]
+        assert normal.scores(1)["rmse"][at] == pytest.approx(expected, rel=1e-3)
+
+
+def small_fields(count: int = 12) -> Fields:
+    dataset = canonical(states(count), "small")
+    return Fields(dataset, tuple(Channel(name, level) for name, level in CHANNELS), "small")
+
+
+def test_scores_are_those_of_forecasts_scored_by_hand() -> None:
+    model, fields = forecaster(noise=3), small_fields()
+    scored = score(model, fields, [1, 3], Climatology(fields), members=4, every=2, say=lambda text: None)
+    given = model.forecast(states(12), 18, members=4, starts="all").isel(time=slice(0, None, 2))
+    weights = GRID.area_weights()
+    for lead in (1, 3):
+        starts = [s for s in range(0, 12, 2) if s + lead < 12]
+        forecast = given["2m_temperature"].values[: len(starts), lead - 1]
+        truth = fields.read(np.array(starts) + lead)[:, 3]
+        frame = scored.frame.query("lead_h == 6 * @lead and channel == '2m_temperature'").set_index("metric")["value"]
+        error = forecast.mean(axis=1) - truth
+        assert frame["rmse"] == pytest.approx(np.sqrt((error**2 * weights).mean()), rel=1e-5)
+        assert frame["bias"] == pytest.approx((error * weights).mean(), rel=1e-3)
+        spread = np.sqrt((forecast.var(axis=1, ddof=1) * weights).mean())
+        assert frame["spread"] == pytest.approx(spread, rel=1e-4)
+        apart = np.abs(forecast[:, :, None] - forecast[:, None]).mean(axis=(1, 2)) * 4 / 3
+        crps = np.abs(forecast - truth[:, None]).mean(axis=1) - apart / 2
+        assert frame["crps"] == pytest.approx((crps * weights).mean(), rel=1e-4)
+        ranks = scored.sums["small"][lead].ranks
+        assert ranks is not None and ranks.sum(dim=1).numpy() == pytest.approx(len(starts), rel=1e-6)
+
+
+def test_fair_crps_does_not_depend_on_the_number_of_members_in_the_mean() -> None:
+    torch.manual_seed(0)
+    truth = torch.randn(1, 1, 1, 20_000, 1)
+    means = [float(fair_crps(torch.randn(1, 1, m, 1, 20_000, 1), truth).mean()) for m in (2, 3, 8)]
+    assert means == pytest.approx([means[0]] * 3, rel=0.03)  # 1 / sqrt(pi) of two normal variables
+    assert means[0] == pytest.approx(1 / np.pi**0.5, rel=0.03)
+
+
+def test_ridge_regression_finds_a_linear_law() -> None:
+    """States that turn in a plane of two patterns: the regression is exact, whatever the lead time."""
+    random = np.random.default_rng(0)
+    patterns = random.standard_normal((2, 4, 8, 16))
+    angle = 0.3 * np.arange(60)
+    values = 280 + np.cos(angle)[:, None, None, None] * patterns[0] + np.sin(angle)[:, None, None, None] * patterns[1]
+    base = canonical(states(60), "small").drop_vars(["geopotential", "temperature", "specific_humidity"])
+    dataset = base.assign(
+        {"2m_temperature": (("time", "latitude", "longitude"), values[:, 0].astype(np.float32))}
+    ).drop_dims("level", errors="ignore")
+    fields = Fields.of(dataset, "waves")
+    train, val = fields.period("2020-03-01", "2020-03-11"), fields.period("2020-03-12", "2020-03-30")
+    ridge = RidgeForecast.fit(train, val, 18)
+    given = val.read(slice(0, 5))
+    error = ridge(given)[:2] - val.read(slice(3, 5))
+    assert np.abs(error).max() < 0.2 * np.abs(given[:2] - given[3:5]).max()
+    components = PrincipalComponents.of(given, GRID.area_weights(), 4)
+    assert np.abs(components.expand(components.project(given)) - given).max() < 1e-3
+
+
+def test_the_verb_writes_scores_and_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = [
+        "model=unet", "model.channels=4", "model.levels=2", "data=shallow-water", "data.height=16",
+        "data.train_flows=2", "data.val_flows=2", "data.states=6", "trainer.epochs=1", "trainer.batch_size=4", "trainer.device=cpu",
+        "trainer.threads=1",
+    ]  # fmt: skip
+    ensemble = ["forecast.noise=2", "rollout.members=2", "loss.name=crps", f"run_dir={tmp_path / 'run'}"]
+    assert main(["weather", "train", *small, *ensemble]) == 0
+    where = [f"model={tmp_path / 'run' / 'model'}", f"output={tmp_path / 'scores'}", "device=cpu"]
+    assert main(["weather", "evaluate", *where, "members=3", "lead_hours=[1,3]"]) == 0
+    assert "ridge regression" in capsys.readouterr().out
+    frame = pd.read_csv(tmp_path / "scores" / "scores.csv")
+    assert set(frame["system"]) == {"unet-shallow-water", "persistence", "climatology", "ridge regression"}
+    unknown = frame[frame["value"].isna()]  # the usual has no anomaly that could correlate
+    assert set(zip(unknown["system"], unknown["metric"], strict=True)) == {("climatology", "acc")}
+    assert {"rmse", "crps", "spread_skill_ratio"} <= set(frame["metric"])
+    report = (tmp_path / "scores" / "report.html").read_text()
+    assert report.count("<svg") >= 10 and "The ensemble" in report

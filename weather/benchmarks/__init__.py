@@ -1,0 +1,148 @@
+"""Tables: published and reference values as data, and which shipped model or recipe gives our rows beside them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from common.app.composition import load_config
+from common.app.errors import ConfigError
+from common.results.environment import describe_environment
+from common.results.report import Section, write_report
+from common.results.tables import Row, Table
+from common.training.run_directory import OUTPUTS
+from weather.config import BenchmarkConfig, EvaluateConfig, TrainConfig
+from weather.evaluation import data_of, leads_of, score_split
+from weather.forecaster import Forecaster
+from weather.report import forecast_sections
+from weather.samples import open_source
+from weather.scoring import Scored
+from weather.study import train
+
+TABLES = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model's rows: its errors at some lead times on a split.
+
+    columns   by column of the table: channel, lead time in hours, metric
+    settings  of the recipe, where it is trained for the table
+    """
+
+    model: str
+    experiment: str
+    columns: dict[str, tuple[str, float, str]]
+    split: str = "test"
+    members: int = 1
+    every: int = 1
+    settings: tuple[str, ...] = ()
+
+
+def _errors(prefix: str, channel: str, hours: tuple[int, ...]) -> dict[str, tuple[str, float, str]]:
+    return {f"{prefix}_{lead}h": (channel, float(lead), "rmse") for lead in hours}
+
+
+SPEEDY_COLUMNS = {
+    **_errors("z500", "geopotential_500", (24, 72, 120)),
+    **_errors("t850", "temperature_850", (24, 72, 120)),
+}
+
+SWE_COLUMNS = _errors("height", "geopotential", (1, 10))
+
+OURS: dict[str, tuple[Measured, ...]] = {
+    "ncep_namerica": (Measured("ncep-namerica-t995", "ncep_namerica_t995", _errors("t995", "t995", (6, 24, 72, 120))),),
+    "speedy": (Measured("speedy-5p625", "speedy_5p625", SPEEDY_COLUMNS),),
+    "swe_sfno": (
+        Measured("swe-sfno", "swe_sfno", SWE_COLUMNS),
+        *(Measured(f"swe-{name}", f"swe_{name}", SWE_COLUMNS) for name in ("fno", "unet")),
+    ),
+    "weatherbench1": (),
+}
+
+
+def run(config: BenchmarkConfig) -> None:
+    """Print the table with our rows and the references of the same run; write it as table.json and report.html."""
+    folder = Path(config.output) if config.output else _new_folder(config.table)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, sections, references = [], [], {}
+    for measured in OURS[config.table]:
+        if not config.train and measured.model not in Forecaster.shipped():
+            print(f"{measured.model} is not shipped; train=true trains it")
+            continue
+        model = _trained(measured, config) if config.train else measured.model
+        forecaster = Forecaster.from_pretrained(model, config.device)
+        started = time.perf_counter()
+        scored, pictures = _scored(forecaster, measured, config.offline)
+        name = forecaster.card["name"]
+        rows.append(_row(name, measured, scored, forecaster, config.table, time.perf_counter() - started))
+        references |= {row.system: row for row in _references(name, measured, scored, config.table)}
+        sections += [Section(f"{name}: {one.heading}", one.html) for one in pictures]
+    if not rows and OURS[config.table]:
+        raise ConfigError(f"no model of table={config.table} is shipped; train=true runs the recipes")
+    table = Table.load(TABLES / f"{config.table}.yaml").with_rows(*references.values(), *rows)
+    Console().print(table.to_rich())
+    (folder / "table.json").write_text(json.dumps(table.to_json(), indent=1))
+    report = write_report(folder / "report.html", table.title, [Section("Results", table.to_html()), *sections])
+    print(f"table: {folder / 'table.json'}  report: {report}")
+
+
+def _scored(forecaster: Forecaster, measured: Measured, offline: bool) -> tuple[Scored, list[Section]]:
+    data = data_of(forecaster, EvaluateConfig(model=measured.model))
+    source = open_source(data, ("train", "val", measured.split), offline)
+    leads = leads_of(forecaster, sorted({hours for _, hours, _ in measured.columns.values()}))
+    scored = score_split(forecaster, source, measured.split, leads, measured.members, measured.every)
+    return scored, forecast_sections(forecaster, source.splits[measured.split].fields, scored, measured.members)
+
+
+def _trained(measured: Measured, config: BenchmarkConfig) -> Path:
+    """The model of a new run of a recipe."""
+    settings = [f"experiment={measured.experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
+    recipe = load_config("weather", "train", [*settings, *measured.settings, "resume=auto"])
+    assert isinstance(recipe, TrainConfig)
+    run_directory = train(recipe)
+    assert run_directory is not None
+    return run_directory.path / "model"
+
+
+def _values(system: str, measured: Measured, frame: pd.DataFrame) -> dict[str, float]:
+    part = frame[frame["system"] == system].set_index(["channel", "lead_h", "metric"])["value"]
+    return {column: float(part[key]) for column, key in measured.columns.items() if key in part.index}
+
+
+def _row(name: str, measured: Measured, scored: Scored, forecaster: Forecaster, table: str, seconds: float) -> Row:
+    training = forecaster.card["training"]
+    hardware = ", ".join(training["gpus"]) or f"{training['processes']} x {training['cpu']}"
+    parameters = sum(parameter.numel() for parameter in forecaster.model.parameters())
+    return Row(
+        system=f"Trifold {name}",
+        values=_values(name, measured, scored.frame),
+        source=f"trifold weather benchmark table={table}",
+        protocol="test",
+        ours=True,
+        details={
+            "architecture": f"{forecaster.card['architecture']}, {parameters / 1e6:.2f} M parameters",
+            "seed": training["seed"],
+            "training": f"{training['minutes']:.0f} min, {hardware}",
+            "evaluation": f"{seconds:.0f} s, {describe_environment()['cpu']}",
+        },
+    )
+
+
+def _references(name: str, measured: Measured, scored: Scored, table: str) -> Iterator[Row]:
+    """Persistence, climatology and regression on the same pairs."""
+    for system in dict.fromkeys(scored.frame["system"]):
+        if system != name:
+            values = _values(str(system), measured, scored.frame)
+            source = f"trifold weather benchmark table={table}"
+            yield Row(system=str(system), values=values, source=source, protocol="test")
+
+
+def _new_folder(table: str) -> Path:
+    return OUTPUTS / "weather" / f"benchmark-{table}" / time.strftime("%Y-%m-%d_%H-%M-%S")
