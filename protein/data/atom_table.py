@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from Bio.Data.PDBData import protein_letters_3to1_extended
@@ -228,5 +229,6 @@ def _letter(name: str, parents: Mapping[str, str]) -> str:
     return LETTERS_X[TYPE_OF_NAME.get(parents.get(name, name), TYPE_OF_NAME["UNK"])]
 
 
-def _text(value: bytes) -> str:
-    return value.decode("latin-1")
+def _text(value: Any) -> str:
+    """One cell of a column of bytes."""
+    return bytes(value).decode("latin-1")

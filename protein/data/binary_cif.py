@@ -22,7 +22,7 @@ LARGEST_COLUMN = 200_000_000
 def tables_of(content: bytes, where: str) -> Tables:
     """The categories that matter of the first data block. Raises DataFormatError for what is not BinaryCIF."""
     try:
-        import msgpack
+        import msgpack  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ConfigError(f"{where}: BinaryCIF needs the package msgpack; pip install msgpack, or use mmCIF") from None
     try:

@@ -150,6 +150,6 @@ def _split_clusters(sizes: np.ndarray, shares: tuple[float, float], seed: int) -
     for one in np.random.default_rng(seed).permutation(len(sizes)):
         for number in room:
             if sizes[one] <= room[number]:
-                split[one], room[number] = number, room[number] - sizes[one]
+                split[one], room[number] = number, room[number] - int(sizes[one])
                 break
     return split

@@ -46,7 +46,7 @@ def assign(backbone: np.ndarray, is_proline: np.ndarray) -> str:
     backbone    [N, 4, 3] N, CA, C, O in Å; NaN where missing: such a residue is C, and the chain is broken there
     is_proline  [N] bool, residues without an amide hydrogen
     """
-    known = np.isfinite(backbone).all((1, 2))
+    known = np.asarray(np.isfinite(backbone).all((1, 2)))
     atoms = np.where(known[:, None, None], backbone, 0.0).astype(np.float64)
     gaps = np.linalg.norm(atoms[1:, 0] - atoms[:-1, 2], axis=-1) > PEPTIDE_BOND_A
     segment = np.concatenate([[0], np.cumsum(gaps | ~known[1:] | ~known[:-1])])

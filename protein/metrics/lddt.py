@@ -61,8 +61,7 @@ def lddt_all_atom(
     mask = atom37_to_atom14(types, mask[..., None])[..., 0].bool()
     native, mask = _best_naming(model, native, mask, types, cutoff_a)
     owner = torch.arange(types.shape[-1], device=types.device)[:, None].expand(*mask.shape)
-    flat = (value.flatten(-2) for value in (mask, owner))
-    kept, total = _kept(model.flatten(-3, -2), native.flatten(-3, -2), *flat, cutoff_a)
+    kept, total = _kept(model.flatten(-3, -2), native.flatten(-3, -2), mask.flatten(-2), owner.flatten(-2), cutoff_a)
     kept, total = (value.unflatten(-1, (-1, 14)).sum(-1) for value in (kept, total))
     if not per_residue:
         kept, total = kept.sum(-1), total.sum(-1)

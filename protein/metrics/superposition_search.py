@@ -66,7 +66,7 @@ def largest_sum(
     present, scale = present.expand(*shape, n).reshape(-1, n), scale_a.double().expand(shape).reshape(-1)
     pairs = max(1, CHUNK_ELEMENTS // (max(n, 1) * (2 ** (LEVELS + 1))))
     chunks = zip(*(value.split(pairs) for value in (model, native, present, scale)), strict=True)
-    best = [_search(_points(*structures, here), terms, s[:, None, None], sharp) for *structures, here, s in chunks]
+    best = [_search(_points(x, y, here), terms, s[:, None, None], sharp) for x, y, here, s in chunks]
     return torch.cat([native.new_zeros(0), *best]).reshape(shape)
 
 

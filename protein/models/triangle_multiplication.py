@@ -44,11 +44,15 @@ class TriangleMultiplication(nn.Module):
 
     def _edges(self, rows: Tensor, where: slice, mask: Tensor | None) -> Tensor:
         """a and b, [B, 2K, r, N]; zero where the node that is summed over is padding."""
-        rows = self.norm(rows)
-        edges = self.edges(rows) * torch.sigmoid(self.edges_gate(rows))
-        if mask is not None:
-            edges = edges * (mask[:, None, :, None] if self.outgoing else mask[:, where, None, None])
-        return edges.permute(0, 3, 1, 2)
+        count, flat = rows.shape[1], self.norm(rows).flatten(1, 2).mT
+        # Channels come first here, which a product with the matrix on the left gives without a transposition.
+        values, gates = (
+            torch.matmul(layer.weight, flat) + layer.bias[:, None] for layer in (self.edges, self.edges_gate)
+        )
+        edges = (values * torch.sigmoid(gates)).unflatten(2, (count, -1))
+        if mask is None:
+            return edges
+        return edges * (mask[:, None, None, :] if self.outgoing else mask[:, None, where, None])
 
     def _product(self, edges: Tensor, chunk: int | None) -> Tensor:
         """[B, K, N, N]"""
