@@ -17,7 +17,9 @@ from torch import Tensor
 from common.app.errors import DataFormatError
 from weather.metrics.weights import area_weights
 
-Field = Tensor | np.ndarray | xr.DataArray | xr.Dataset
+Field = Any
+"""A tensor, NumPy array, DataArray or Dataset: no annotation can say that all of a call are of one kind."""
+
 Keep = Sequence[Hashable]
 
 

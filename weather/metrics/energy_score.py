@@ -43,7 +43,7 @@ def energy_score(
         return average(values, known(truth).any(MAP), xr.DataArray(1.0), keep)
     weights = torch.ones(truth.shape[-2:]) if weights is None else torch.as_tensor(weights)
     values = of_maps(ensemble.movedim(0, -3), truth, weights.to(truth.device), estimator)
-    return average(values, known(truth).flatten(-2).any(-1), None, [axis % truth.ndim for axis in keep])  # pyright: ignore
+    return average(values, known(truth).flatten(-2).any(-1), None, [axis % truth.ndim for axis in keep])
 
 
 def of_maps(ensemble: Tensor, truth: Tensor, weights: Tensor, estimator: Estimator = "fair") -> Tensor:

@@ -71,7 +71,7 @@ def zonal_spectrum(field: Field, weights: Any = None, keep: Keep = ()) -> Any:
     if not isinstance(field, xr.DataArray):
         waves = _zonal(field)
         there = known(field).all(-1).expand(waves.shape[:-1])
-        parts = [average(part, there, weights, [axis % field.ndim for axis in keep]) for part in waves.unbind(-1)]  # pyright: ignore
+        parts = [average(part, there, weights, [axis % field.ndim for axis in keep]) for part in waves.unbind(-1)]
         return torch.stack(parts, dim=-1)
     grid = _globe(grid_of(field), whole=False)
     count = grid.shape[1] // 2 + 1

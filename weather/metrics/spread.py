@@ -20,7 +20,7 @@ def spread(ensemble: Field, weights: Any = None, keep: Keep = (), members: Hasha
     if isinstance(ensemble, xr.DataArray):
         first = ensemble.isel({members or "number": 0}, drop=True, missing_dims="ignore")
     else:
-        first = ensemble.select(members or 0, 0)  # pyright: ignore
+        first = ensemble.select(members or 0, 0)
     _, variance = _moments(ensemble, first, members)
     return average(variance, known(variance) | True, weights, keep) ** 0.5
 
