@@ -98,11 +98,11 @@ def test_tensors_score_as_labelled_fields_do() -> None:
 def test_scores_of_era5_members_come_out(data_in_place: Path) -> None:
     """Members 1-9 as a forecast of member 0 some hours on, weights cos(latitude); digits of the table: 8."""
     files = fetch(DATASETS["era5-members-3deg"], ["weather/era5_eda_members_global_3deg.nc"], offline=True)
-    data = open_fields([str(path) for path in files.values()])
+    data = open_fields([str(path) for path in files.values()]).load()
     table = pd.read_csv(data_in_place / "weather" / "metric_reference_eda_members.csv")
     names = {"z": "geopotential", "t": "temperature"}
     for row in table.itertuples():
-        field = data[names[str(row.variable)]].sel(level=row.level).load()
+        field = data[names[str(row.variable)]].sel(level=row.level)
         lead = np.array([np.timedelta64(int(str(row.lead_hours)), "h")])
         starts = field.isel(time=slice(0, int(str(row.n_inits)))).isel(number=slice(1, None))
         ensemble = starts.expand_dims(prediction_timedelta=lead)

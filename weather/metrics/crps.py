@@ -63,7 +63,7 @@ def _fill(result: Tensor, ensemble: Tensor, truth: Tensor, among: Tensor) -> Non
     if ensemble.numel() <= limit or not truth.ndim:
         distance = torch.empty(ensemble.shape, dtype=ensemble.dtype, device=ensemble.device)
         torch.sub(ensemble, truth[..., None], out=distance)
-        error = distance.abs().mean(dim=-1)
+        error = distance.abs() @ torch.full_like(among, 1 / len(among))
         torch.sub(error, _sorted(distance) @ among, out=result)
         return
     if len(truth) == 1:
