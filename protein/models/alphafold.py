@@ -108,7 +108,7 @@ class AlphaFold(nn.Module):
                 msa, pair = self.evoformer(msa, pair, seen.mask, seen.msa_rows, chunk, recompute)
                 single = self.to_single(msa[:, 0])
                 structure = self.structure(single, pair, seen.types, seen.mask)
-                previous = Previous(msa[:, 0], pair, c_beta(seen.types, structure.atom14))
+                previous = Previous(msa[:, 0].clone(), pair, c_beta(seen.types, structure.atom14))
         return FoldOutput(
             structure=structure,
             single=single,

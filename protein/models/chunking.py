@@ -24,7 +24,8 @@ def add_by_rows(x: Tensor, update: Update, chunk: int | None) -> Tensor:
     if torch.is_grad_enabled():
         return x + collect(update, x, chunk, 1)
     for where in slices(x.shape[1], chunk):
-        x[:, where] += update(x[:, where], where)
+        rows = x[:, where]
+        rows.add_(update(rows, where))
     return x
 
 
@@ -42,6 +43,7 @@ def collect(function: Update, x: Tensor, chunk: int | None, dim: int) -> Tensor:
         if result is None:
             result = piece.new_empty(*piece.shape[:dim], size, *piece.shape[dim + 1 :])
         result.narrow(dim, where.start, where.stop - where.start).copy_(piece)
+        del piece  # before the next one is made
     assert result is not None
     return result
 

@@ -11,6 +11,8 @@ from torch.nn import functional
 
 from protein.models.linear import linear
 
+DISTANCE_BINS = 64
+
 
 class LDDTHead(nn.Module):
     """Logits of the lDDT [B, N, K], or with `atoms` > 1 [B, N, atoms, K], from [B, N, S].
@@ -37,7 +39,7 @@ class LDDTHead(nn.Module):
 class DistogramHead(nn.Module):
     """Logits of the distance [B, N, N, K], the same both ways, from pairs [B, N, N, C]."""
 
-    def __init__(self, width: int, bins: int = 64) -> None:
+    def __init__(self, width: int, bins: int = DISTANCE_BINS) -> None:
         super().__init__()
         self.one_way = linear(width, bins, start="zero")
 

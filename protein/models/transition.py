@@ -24,4 +24,4 @@ class Transition(nn.Module):
 
     def forward(self, x: Tensor, chunk: int | None = None) -> Tensor:
         """Without gradients x itself is changed."""
-        return add_by_rows(x, lambda rows, _: self.out(functional.relu(self.expand(self.norm(rows)))), chunk)
+        return add_by_rows(x, lambda rows, _: self.out(functional.relu_(self.expand(self.norm(rows)))), chunk)

@@ -45,11 +45,12 @@ class TriangleMultiplication(nn.Module):
     def _edges(self, rows: Tensor, where: slice, mask: Tensor | None) -> Tensor:
         """a and b, [B, 2K, r, N]; zero where the node that is summed over is padding."""
         count, flat = rows.shape[1], self.norm(rows).flatten(1, 2).mT
-        # Channels come first here, which a product with the matrix on the left gives without a transposition.
+        # Channels come first here, which products with the matrix on the left give without a transposition.
         values, gates = (
-            torch.matmul(layer.weight, flat) + layer.bias[:, None] for layer in (self.edges, self.edges_gate)
+            torch.baddbmm(layer.bias[None, :, None], layer.weight.expand(len(flat), -1, -1), flat)
+            for layer in (self.edges, self.edges_gate)
         )
-        edges = (values * torch.sigmoid(gates)).unflatten(2, (count, -1))
+        edges = (values * gates.sigmoid_()).unflatten(2, (count, -1))
         if mask is None:
             return edges
         return edges * (mask[:, None, None, :] if self.outgoing else mask[:, None, where, None])
