@@ -97,7 +97,7 @@ def data_of(forecaster: Forecaster, config: EvaluateConfig) -> GridData | OwnGri
         if config.path is None:
             raise ConfigError("data=grid-files needs path=<file, folder or address> of the fields")
         variables = tuple(dict.fromkeys(channel.variable for channel in forecaster.channels))
-        splits = dict.fromkeys(("train", "val", config.split), "0001/9999")
+        splits: dict[str, str | tuple[str, ...]] = dict.fromkeys(("train", "val", config.split), "0001/9999")
         return OwnGrids(name="grid-files", path=config.path, splits=splits, variables=variables)
     section = {**trained, "name": name} if name == trained["name"] else {"name": name}
     if config.path is not None:
@@ -149,7 +149,8 @@ def summary(scored: Scored) -> str:
     wide = frame.pivot_table(index=["channel", "metric", "system"], columns="lead_h", values="value", sort=False)
     if len(wide.columns) > 8:
         wide = wide[[*wide.columns[:: len(wide.columns) // 6], wide.columns[-1]]]
-    return wide.rename(columns=lambda lead: f"{lead:g} h").to_string(float_format=lambda value: f"{value:.4g}")
+    wide.columns = [f"{lead:g} h" for lead in wide.columns]
+    return wide.map(lambda value: f"{value:.4g}").to_string()
 
 
 def _folder(name: str) -> Path:

@@ -29,7 +29,7 @@ def skill(frame: pd.DataFrame, channel: str, system: str, unit: str) -> Figure:
     figure = Figure(figsize=(4.8, 3.0), layout="constrained")
     axes = figure.add_subplot()
     part = frame[frame["channel"] == channel]
-    for name in part["system"].unique():
+    for name in dict.fromkeys(part["system"]):
         rows = part.query("system == @name and metric == 'rmse'")
         colour, line = QUIET.get(name, (BLUE, "-"))
         mark = "o" if name == system and len(rows) < 12 else None

@@ -105,8 +105,8 @@ def test_ridge_regression_finds_a_linear_law() -> None:
 def test_the_verb_writes_scores_and_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = [
         "model=unet", "model.channels=4", "model.levels=2", "data=shallow-water", "data.height=16",
-        "data.train_flows=2", "data.val_flows=2", "data.states=6", "trainer.epochs=1", "trainer.batch_size=4", "trainer.device=cpu",
-        "trainer.threads=1",
+        "data.train_flows=2", "data.val_flows=2", "data.states=6", "trainer.epochs=1", "trainer.batch_size=4",
+        "trainer.device=cpu", "trainer.threads=1",
     ]  # fmt: skip
     ensemble = ["forecast.noise=2", "rollout.members=2", "loss.name=crps", f"run_dir={tmp_path / 'run'}"]
     assert main(["weather", "train", *small, *ensemble]) == 0
