@@ -1,11 +1,7 @@
 """The plan is an upper bound of what a prediction allocates, and not far above it."""
 
-import weakref
-
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from protein.models.alphafold import AlignmentFeatures, AlphaFold, AlphaFoldConfig
 from protein.models.esm2 import ESM2Config
@@ -13,43 +9,7 @@ from protein.models.esmfold import ESMFold, ESMFoldConfig
 from protein.models.evoformer import EvoformerConfig
 from protein.models.memory_plan import TrunkShape, peak_bytes, plan
 from protein.models.structure_module import StructureModuleConfig
-
-
-class Allocations(TorchDispatchMode):
-    """The most bytes of new tensors that live at once."""
-
-    def __init__(self):
-        super().__init__()
-        self.live, self.peak, self.seen = 0, 0, weakref.WeakSet()
-
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        for tensor in tensors(args):  # weights and inputs, which were there before
-            self.seen.add(tensor.untyped_storage())
-        found = operation(*args, **(kwargs or {}))
-        for tensor in tensors(found):
-            self.count(tensor.untyped_storage())
-        return found
-
-    def count(self, storage):
-        if storage not in self.seen:
-            self.seen.add(storage)
-            self.live += (size := storage.nbytes())
-            self.peak = max(self.peak, self.live)
-            weakref.finalize(storage, self.free, size)
-
-    def free(self, size):
-        self.live -= size
-
-
-def tensors(value):
-    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
-
-
-def measured(run):
-    with torch.no_grad(), Allocations() as allocations:
-        run()
-    return allocations.peak
-
+from tests.protein.allocations import peak_allocated
 
 STRUCTURE = StructureModuleConfig(64, 32, 4, 8, 2, 3, iterations=1)
 
@@ -58,7 +18,7 @@ STRUCTURE = StructureModuleConfig(64, 32, 4, 8, 2, 3, iterations=1)
 def test_of_esmfold(chunk):
     config = ESMFoldConfig(ESM2Config(1, 32, 2), 64, 32, 1, 2, 2, 8, 4, structure=STRUCTURE)
     model, types = ESMFold(config).eval(), torch.zeros(1, 64, dtype=torch.long)
-    peak = measured(lambda: model(types, cycles=2, chunk=chunk))
+    peak = peak_allocated(lambda: model(types, cycles=2, chunk=chunk))
     assert peak < peak_bytes(TrunkShape.of(config), 64, chunk) < 2 * peak
 
 
@@ -71,7 +31,7 @@ def test_of_alphafold(chunk, sequences, extra):
         torch.zeros(1, 48, dtype=torch.long), torch.arange(48)[None], torch.zeros(1, sequences, 48, 49),
         torch.zeros(1, extra, 48, 25),
     )  # fmt: skip
-    peak = measured(lambda: model([seen] * 2, chunk=chunk))
+    peak = peak_allocated(lambda: model([seen] * 2, chunk=chunk))
     assert peak < peak_bytes(TrunkShape.of(config), 48, chunk, 1, sequences, extra) < 2.5 * peak
 
 
