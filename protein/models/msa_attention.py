@@ -74,7 +74,7 @@ class GlobalColumnAttention(nn.Module):
         if rows is None:
             mean = columns.mean(2)
         else:
-            share = rows / rows.sum(1, keepdim=True)
+            share = rows / rows.sum(1, keepdim=True).clamp_min(1)
             mean = (columns * share[:, None, :, None]).sum(2)
         # The heads are the places that attend, to the one head of keys and values: [B, n, H, 1, D].
         query = self.query(mean).unflatten(-1, (self.heads, 1, -1))

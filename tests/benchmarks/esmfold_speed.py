@@ -95,10 +95,12 @@ def main() -> None:
             plain, _, found = (program() for program in programs)
             memory = [peak_allocated(program) / 2**20 for program in programs]
             turns = take_turns(programs, int(chosen["rounds"]))
+            by_processor = turns.ratio_by_processor
             faster = int(turns.seconds[1] < turns.seconds[0])
             print(
                 f"{length:4} residues, {name:10}: {turns.seconds[faster]:6.2f} s, ours {turns.seconds[2]:6.2f} s: "
-                f"{turns.ratio[2] / turns.ratio[faster]:.2f} x ({turns.ratio_by_processor[2]:.2f} x by processor time);"
+                f"{turns.ratio[2] / turns.ratio[faster]:.2f} x "
+                f"({by_processor[2] / by_processor[faster]:.2f} x by processor time);"
                 f"  {memory[0]:.0f} MB, {memory[1]:.0f} in chunks, ours {memory[2]:.0f}: "
                 f"{memory[2] / min(memory[:2]):.2f} x;  difference {float((plain - found).abs().max()):.1e}",
                 flush=True,

@@ -1,5 +1,6 @@
-"""Makes openfold.npz, openfold.pt and openfold_outputs.npz: a small AlphaFold 2 of random weights as AlphaFold's
-parameters and as OpenFold's checkpoint, and what OpenFold 2.2.0 (commit ce0029e) computes with it.
+"""Makes openfold.npz, openfold.pt, openfold_outputs.npz and openfold_features.npz: a small AlphaFold 2 of random
+weights as AlphaFold's parameters and as OpenFold's checkpoint, what OpenFold 2.2.0 (commit ce0029e) computes with it,
+and its features of an alignment.
 
 python -m venv venv && venv/bin/pip install torch==2.13.0 dm-tree ml-collections einops modelcif pandas scipy biopython
 git clone https://github.com/aqlaboratory/openfold
@@ -18,8 +19,14 @@ KERNEL.forward_ = lambda logits, rows, columns: logits.copy_(torch.softmax(logit
 sys.modules["attn_core_inplace_cuda"] = KERNEL
 
 from openfold.config import model_config  # noqa: E402
-from openfold.data.data_transforms import make_atom14_masks  # noqa: E402
+from openfold.data.data_transforms import (  # noqa: E402
+    make_atom14_masks,
+    make_msa_feat,
+    nearest_neighbor_clusters,
+    summarize_clusters,
+)
 from openfold.model.model import AlphaFold  # noqa: E402
+from openfold.utils.feats import build_extra_msa_feat  # noqa: E402
 from openfold.utils.import_weights import (  # noqa: E402
     ParamType,
     generate_translation_dict,
@@ -93,6 +100,24 @@ def parameters(model, settings):
     return found
 
 
+def alignment_features():
+    """An alignment, and the features of its first sequences with the others in clusters, nothing masked."""
+    msa, extra = (torch.randint(0, 22, (count, RESIDUES)) for count in (SEQUENCES, 4 * SEQUENCES))
+    deletions, extra_deletions = (torch.randint(0, 4, one.shape).float() for one in (msa, extra))
+    protein = {
+        "aatype": msa[0], "msa": msa, "deletion_matrix": deletions, "msa_mask": torch.ones(msa.shape),
+        "between_segment_residues": torch.zeros(RESIDUES, dtype=torch.long), "extra_msa": extra,
+        "extra_deletion_matrix": extra_deletions, "extra_msa_mask": torch.ones(extra.shape),
+    }  # fmt: skip
+    given = {name: value.clone() for name, value in protein.items() if "mask" not in name}
+    found = make_msa_feat()(summarize_clusters()(nearest_neighbor_clusters(gap_agreement_weight=0.0)(protein)))
+    found["extra_msa_feat"] = build_extra_msa_feat(found)
+    wanted = ("msa_feat", "extra_msa_feat", "target_feat")
+    return {f"alignment_{name}": value.numpy() for name, value in given.items()} | {
+        f"features_{name}": found[name].numpy() for name in wanted
+    }
+
+
 def inputs():
     """One of CYCLES alignments a cycle; the last residues, and some sequences, are padding."""
     types, index = torch.randint(0, 20, (RESIDUES,)), torch.arange(RESIDUES)
@@ -130,6 +155,7 @@ def main():
     found = model(batch)
     golden |= {f"out_{name}": read(found).numpy() for name, read in OUTPUTS.items()}
     np.savez_compressed(HERE / "openfold_outputs.npz", **golden)
+    np.savez_compressed(HERE / "openfold_features.npz", **alignment_features())
 
 
 if __name__ == "__main__":
