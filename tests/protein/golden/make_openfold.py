@@ -1,6 +1,6 @@
-"""Makes openfold.npz, openfold.pt, openfold_outputs.npz and openfold_features.npz: a small AlphaFold 2 of random
-weights as AlphaFold's parameters and as OpenFold's checkpoint, what OpenFold 2.2.0 (commit ce0029e) computes with it,
-and its features of an alignment.
+"""Makes openfold.npz, openfold.pt and openfold_{outputs,layers,features}.npz: a small AlphaFold 2 of random weights as
+AlphaFold's parameters and as OpenFold's checkpoint, what OpenFold 2.2.0 (commit ce0029e) computes with it as a whole
+and layer by layer, and its features of an alignment.
 
 python -m venv venv && venv/bin/pip install torch==2.13.0 dm-tree ml-collections einops modelcif pandas scipy biopython
 git clone https://github.com/aqlaboratory/openfold
@@ -100,6 +100,27 @@ def parameters(model, settings):
     return found
 
 
+def layers(model):
+    """What each layer of the first blocks adds to random representations, padding included in the masks."""
+    msa, pair = torch.randn(SEQUENCES, RESIDUES, SHAPES["c_m"]), torch.randn(RESIDUES, RESIDUES, SHAPES["c_z"])
+    extra = torch.randn(SEQUENCES, RESIDUES, SHAPES["c_e"])
+    mask, rows = torch.arange(RESIDUES) < RESIDUES - 2, torch.arange(SEQUENCES) < SEQUENCES - 1
+    places, pairs = (rows[:, None] & mask).float(), (mask[:, None] & mask).float()
+    block, pair_stack = model.evoformer.blocks[0], model.evoformer.blocks[0].pair_stack
+    found = {
+        "row_attention": block.msa_att_row(msa, pair, places), "column_attention": block.msa_att_col(msa, places),
+        "msa_transition": block.msa_transition(msa), "outer_product_mean": block.outer_product_mean(msa, places),
+        "outgoing": pair_stack.tri_mul_out(pair, pairs), "incoming": pair_stack.tri_mul_in(pair, pairs),
+        "starting": pair_stack.tri_att_start(pair, pairs),
+        "ending": pair_stack.tri_att_end(pair.transpose(0, 1), pairs).transpose(0, 1),
+        "pair_transition": pair_stack.pair_transition(pair),
+        "extra_column_attention": model.extra_msa_stack.blocks[0].msa_att_col(extra, places),
+    }  # fmt: skip
+    return {"layers_msa": msa, "layers_pair": pair, "layers_extra": extra} | {
+        f"layer_{name}": value for name, value in found.items()
+    }
+
+
 def alignment_features():
     """An alignment, and the features of its first sequences with the others in clusters, nothing masked."""
     msa, extra = (torch.randint(0, 22, (count, RESIDUES)) for count in (SEQUENCES, 4 * SEQUENCES))
@@ -155,6 +176,7 @@ def main():
     found = model(batch)
     golden |= {f"out_{name}": read(found).numpy() for name, read in OUTPUTS.items()}
     np.savez_compressed(HERE / "openfold_outputs.npz", **golden)
+    np.savez_compressed(HERE / "openfold_layers.npz", **{name: value.numpy() for name, value in layers(model).items()})
     np.savez_compressed(HERE / "openfold_features.npz", **alignment_features())
 
 

@@ -68,6 +68,28 @@ def test_every_output_equals_that_of_openfold(chunk, golden, model):
     assert (structure.frames.translation[:, 0] - frames.translation)[:, mask].abs().max() < 1e-3
 
 
+def test_every_layer_equals_that_of_openfold(model):
+    with np.load(GOLDEN / "openfold_layers.npz") as arrays:
+        golden = {name: torch.from_numpy(arrays[name])[None] for name in arrays.files}
+    msa, pair, extra = (golden[f"layers_{name}"] for name in ("msa", "pair", "extra"))
+    mask, rows = torch.arange(10)[None] < 8, torch.arange(4)[None] < 3
+    block = model.evoformer.blocks[0]
+    found = {
+        "row_attention": block.row_attention(msa, pair, mask) - msa,
+        "column_attention": block.column_attention(msa, rows) - msa,
+        "msa_transition": block.msa_transition(msa) - msa,
+        "outer_product_mean": block.outer_product_mean(msa, pair, rows) - pair,
+        **{name: getattr(block, name)(pair, mask) - pair for name in ("outgoing", "incoming", "starting", "ending")},
+        "pair_transition": block.pair_transition(pair) - pair,
+        "extra_column_attention": model.extra.blocks[0].column_attention(extra, rows) - extra,
+    }
+    for name, update in found.items():
+        present = rows[0] if update.shape[1] == 4 else mask[0]
+        difference = (update - golden[f"layer_{name}"])[:, present][:, :, mask[0]]
+        assert difference.abs().max() < 1e-5, name
+        assert update[:, present][:, :, mask[0]].std() > 0.01, name
+
+
 def test_alphafold_s_own_parameters_give_the_same_weights(model):
     assert_equal(load_alphafold(GOLDEN / "openfold.npz", iterations=3), model)
 
