@@ -43,8 +43,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     scores, predicted = errors(potential, frames)
     path = write_report(run, potential, frames, scores, predicted)
     print(
-        f"{potential.card['name']} on {config.data} {config.split}: energy {scores['energy_rmse']:.2f} meV/atom, forces "
-        f"{scores['force_rmse']:.1f} meV/Å (RMSE; {len(frames)} frames)  report: {path}"
+        f"{potential.card['name']} on {config.data} {config.split}: energy {scores['energy_rmse']:.2f} meV/atom, "
+        f"forces {scores['force_rmse']:.1f} meV/Å (RMSE; {len(frames)} frames)  report: {path}"
     )
     return scores
 
@@ -56,8 +56,8 @@ def _frames(config: EvaluateConfig) -> Frames:
         return read_frames(config.path)
     if config.data not in SETS or config.split == "test":
         raise ConfigError(
-            f"data={config.data} split={config.split}: {config.model} is an interatomic potential; expected split=train or "
-            f"val of {', '.join(SETS)}, or data=frame-files path=<extended XYZ file>"
+            f"data={config.data} split={config.split}: {config.model} is an interatomic potential; expected "
+            f"split=train or val of {', '.join(SETS)}, or data=frame-files path=<extended XYZ file>"
         )
     return load_frames(FrameData.model_validate({"name": config.data}), config.split, config.offline)
 
@@ -77,7 +77,9 @@ def predict(config: PredictConfig) -> int:
     predicted = rejected = 0
     with ExitStack() as files:
         rows = csv.writer(files.enter_context(table.open("w", newline="", encoding="utf-8")))
-        refused = csv.writer(files.enter_context(table.with_name("rejected.csv").open("w", newline="", encoding="utf-8")))
+        refused = csv.writer(
+            files.enter_context(table.with_name("rejected.csv").open("w", newline="", encoding="utf-8"))
+        )
         structures = files.enter_context(table.with_suffix(".extxyz").open("w", encoding="utf-8"))
         rows.writerow(COLUMNS)
         refused.writerow(("input", "reason"))
