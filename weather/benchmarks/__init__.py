@@ -56,7 +56,13 @@ SPEEDY_COLUMNS = {
 SWE_COLUMNS = _errors("height", "geopotential", (1, 10))
 
 OURS: dict[str, tuple[Measured, ...]] = {
-    "ncep_namerica": (Measured("ncep-namerica-t995", ("ncep_namerica_t995", "ncep_namerica_t995_rollout"), _errors("t995", "t995", (6, 24, 72, 120))),),
+    "ncep_namerica": (
+        Measured(
+            "ncep-namerica-t995",
+            ("ncep_namerica_t995", "ncep_namerica_t995_rollout"),
+            _errors("t995", "t995", (6, 24, 72, 120)),
+        ),
+    ),
     "speedy": (Measured("speedy-5p625", ("speedy_5p625", "speedy_5p625_rollout"), SPEEDY_COLUMNS),),
     "swe_sfno": (
         Measured("swe-sfno", ("swe_sfno",), SWE_COLUMNS),
