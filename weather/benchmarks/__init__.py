@@ -121,7 +121,7 @@ def _trained(measured: Measured, config: BenchmarkConfig) -> Path:
 
 def _values(system: str, measured: Measured, frame: pd.DataFrame) -> dict[str, float]:
     part = frame[frame["system"] == system].set_index(["channel", "lead_h", "metric"])["value"]
-    return {column: float(part[key]) for column, key in measured.columns.items() if key in part.index}
+    return {column: float(part.at[key]) for column, key in measured.columns.items() if key in part.index}  # type: ignore[arg-type]
 
 
 def _row(name: str, measured: Measured, scored: Scored, forecaster: Forecaster, table: str, seconds: float) -> Row:
