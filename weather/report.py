@@ -32,7 +32,7 @@ def forecast_sections(forecaster: Forecaster, fields: Fields, scored: Scored, me
     sections = [Section("Skill against lead time", _side_by_side(figures))]
     if members > 1:
         sections.append(Section("The ensemble", _side_by_side(_ensemble(forecaster, scored, labels))))
-    forecast, truth, lead_h, start = example(forecaster, fields, max(scored.sums[name]))
+    forecast, truth, lead_h, start = example(forecaster, fields, max(scored.starts[name]))
     drawn = [
         embed(
             maps(forecast[number], truth[number], forecaster.grid, label, unit(forecaster, label)),
@@ -80,9 +80,9 @@ def _ensemble(forecaster: Forecaster, scored: Scored, labels: list[str]) -> list
     figures = []
     for number, label in enumerate(labels):
         by_lead = {
-            lead * forecaster.step_h: one.ranks[number].numpy()
-            for lead, one in scored.sums[name].items()
-            if one.ranks is not None
+            lead * forecaster.step_h: one.by_start("ranks")[:, number].mean(axis=0)
+            for lead, one in scored.starts[name].items()
+            if one.parts
         }
         figures.append(
             embed(

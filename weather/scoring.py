@@ -1,6 +1,7 @@
-"""Forecasts of a split against what came, lead by lead: nothing but sums is kept.
+"""Forecasts of a split against what came, lead by lead, by the formulas of `weather.metrics`.
 
-Every pair of a start and a valid time inside the split counts; cells count by their area.
+Every pair of a start and a valid time inside the split counts; cells count by their area. Of each start one number a
+channel and score is kept, so that differences between systems can be tested; of fields nothing.
 
 S starts, M members, C channels, L lead times, H latitudes, W longitudes.
 """
@@ -19,7 +20,7 @@ from torch import Tensor
 from weather.baselines import Climatology
 from weather.data.fields import Fields
 from weather.forecaster import Forecaster, Start
-from weather.losses import fair_crps
+from weather.metrics import acc, bias, crps, mae, rank_histogram, rmse, spread
 
 Rival = Callable[[Tensor, int, np.ndarray], Tensor]
 """What stands beside a model: initial states [S, C, H, W], lead time in steps, valid times [S] -> [S, C, H, W]."""
@@ -28,63 +29,57 @@ STARTS_AT_ONCE = 32
 
 
 @dataclass
-class Sums:
-    """Of one system at one lead time, each [C] but the counts; sums over pairs of means over cells."""
+class StartScores:
+    """Of one system at one lead time, start by start.
 
-    pairs: int = 0
-    total: dict[str, Tensor] = field(default_factory=lambda: defaultdict(lambda: torch.zeros((), dtype=torch.float64)))
-    ranks: Tensor | None = None
-    """[C, M + 1]: how often the truth had each rank among the members, cells by their area."""
+    parts  by name the pieces [S, C] that were added: mse, mae, bias, acc; of an ensemble also crps, variance and ranks
+           [S, C, M + 1], the share of each rank of the truth among the members
+    """
+
+    parts: dict[str, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, forecast: Tensor, truth: Tensor, climate: Tensor, weights: Tensor) -> None:
         """[S, M, C, H, W], [S, C, H, W], [S, C, H, W], [H, W]."""
+        centre = forecast.mean(dim=1)
+        found = {
+            "mse": rmse(centre, truth, weights, keep=(0, 1)).square(),
+            "mae": mae(centre, truth, weights, keep=(0, 1)),
+            "bias": bias(centre, truth, weights, keep=(0, 1)),
+            "acc": acc(centre, truth, climate, weights, keep=(0, 1)),
+        }
+        if forecast.shape[1] > 1:
+            found |= {
+                "crps": crps(forecast, truth, weights, keep=(0, 1), members=1),
+                "variance": spread(forecast, weights, keep=(0, 1), members=1).square(),
+                "ranks": rank_histogram(forecast, truth, weights, keep=(0, 1), members=1),
+            }
+        for name, values in found.items():
+            self.parts[name].append(values.cpu())
 
-        def mean(values: Tensor) -> Tensor:
-            return (values.double() * weights).mean(dim=(-2, -1)).sum(dim=0).cpu()
-
-        members, centre = forecast.shape[1], forecast.mean(dim=1)
-        error, anomaly, expected = centre - truth, centre - climate, truth - climate
-        parts = {
-            "bias": error, "mae": error.abs(), "mse": error.square(), "anomalies": anomaly * expected,
-            "variance_forecast": anomaly.square(), "variance_truth": expected.square(),
-        }  # fmt: skip
-        if members > 1:
-            parts["crps"] = fair_crps(forecast[:, None], truth[:, None])[:, 0]
-            parts["variance"] = forecast.var(dim=1)
-            self._rank(forecast, truth, weights)
-        for name, values in parts.items():
-            self.total[name] = self.total[name] + mean(values)
-        self.pairs += len(truth)
-
-    def _rank(self, forecast: Tensor, truth: Tensor, weights: Tensor) -> None:
-        rank = (forecast < truth[:, None]).sum(dim=1)
-        found = [((rank == r).double() * weights).mean(dim=(-2, -1)).sum(dim=0) for r in range(forecast.shape[1] + 1)]
-        ranks = torch.stack(found, dim=1).cpu()
-        self.ranks = ranks if self.ranks is None else self.ranks + ranks
+    def by_start(self, name: str) -> np.ndarray:
+        """All starts of a part, in the order of their times, [S, ...]."""
+        return torch.cat(self.parts[name]).numpy()
 
     def scores(self, members: int) -> dict[str, np.ndarray]:
         """Each [C]: rmse, mae, bias, acc; of an ensemble also crps, spread and spread_skill_ratio."""
-        mean = {name: (value / self.pairs).numpy() for name, value in self.total.items()}
-        rmse = np.sqrt(mean["mse"])
-        norm = np.sqrt(mean["variance_forecast"] * mean["variance_truth"])
+        mean = {name: self.by_start(name).mean(axis=0) for name in self.parts if name != "acc"}
         found = {
-            "rmse": rmse, "mae": mean["mae"], "bias": mean["bias"],
-            "acc": np.divide(mean["anomalies"], norm, out=np.full_like(norm, np.nan), where=norm > 0),
+            "rmse": np.sqrt(mean["mse"]), "mae": mean["mae"], "bias": mean["bias"],
+            "acc": torch.cat(self.parts["acc"]).nanmean(dim=0).numpy(),  # a map without anomalies has no correlation
         }  # fmt: skip
         if members > 1:
-            spread = np.sqrt(mean["variance"])
             # A finite ensemble's mean errs by 1 / M of its variance beside: Fortin et al., doi:10.1175/JHM-D-14-0008.1
-            ratio = np.sqrt((members + 1) / members) * spread / rmse
-            found |= {"crps": mean["crps"], "spread": spread, "spread_skill_ratio": ratio}
+            ratio = np.sqrt((members + 1) / members * mean["variance"] / mean["mse"])
+            found |= {"crps": mean["crps"], "spread": np.sqrt(mean["variance"]), "spread_skill_ratio": ratio}
         return found
 
 
 @dataclass(frozen=True)
 class Scored:
-    """frame: a row for each system, lead time, channel and metric; sums: by system and lead time in steps."""
+    """frame: a row for each system, lead time, channel and metric; starts: by system and lead time in steps."""
 
     frame: pd.DataFrame
-    sums: Mapping[str, Mapping[int, Sums]]
+    starts: Mapping[str, Mapping[int, StartScores]]
 
 
 def score(
@@ -105,25 +100,27 @@ def score(
     """
     name = forecaster.card["name"]
     weights = torch.as_tensor(forecaster.grid.area_weights(), dtype=torch.float64, device=forecaster.device)
-    sums: dict[str, dict[int, Sums]] = {system: {lead: Sums() for lead in leads} for system in (name, *(rivals or {}))}
+    starts: dict[str, dict[int, StartScores]] = {
+        system: {lead: StartScores() for lead in leads} for system in (name, *(rivals or {}))
+    }
     index = forecaster.start_index(fields, "all")[::every]
     for done, group in batches(index, max(1, STARTS_AT_ONCE // members)):
         for lead, initial, forecast, truth, valid in _pairs(forecaster, fields, group, leads, members):
             normal = torch.as_tensor(climate.at(valid), device=forecaster.device)
-            sums[name][lead].add(forecast, truth, normal, weights)
+            starts[name][lead].add(forecast, truth, normal, weights)
             for system, rival in (rivals or {}).items():
-                sums[system][lead].add(rival(initial, lead, valid)[:, None], truth, normal, weights)
+                starts[system][lead].add(rival(initial, lead, valid)[:, None], truth, normal, weights)
         if done % 10 == 9:
             say(f"{min((done + 1) * len(group), len(index))} of {len(index)} starts")
     rows = [
         (system, lead * forecaster.step_h, channel.label, metric, value)
-        for system, by_lead in sums.items()
+        for system, by_lead in starts.items()
         for lead, one in by_lead.items()
-        if one.pairs
+        if one.parts
         for metric, values in one.scores(members if system == name else 1).items()
         for channel, value in zip(forecaster.channels, values.tolist(), strict=True)
     ]
-    return Scored(pd.DataFrame(rows, columns=["system", "lead_h", "channel", "metric", "value"]), sums)
+    return Scored(pd.DataFrame(rows, columns=["system", "lead_h", "channel", "metric", "value"]), starts)
 
 
 def batches(index: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -146,9 +143,3 @@ def _pairs(
         if there.any():
             truth = torch.from_numpy(fields.read(place[there])).to(forecaster.device)
             yield lead, states[there, -1], forecast[there], truth, valid[there]
-
-
-def value(frame: pd.DataFrame, system: str, lead_h: float, channel: str, metric: str) -> float:
-    """One number of a table of scores."""
-    row = frame.query("system == @system and lead_h == @lead_h and channel == @channel and metric == @metric")
-    return float(row["value"].iloc[0])
