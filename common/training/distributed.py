@@ -98,7 +98,8 @@ def distribute(task: Task, world: World, device: torch.device, parallel: str) ->
         return task.model
     from torch.nn.parallel import DistributedDataParallel
 
-    wrapped = DistributedDataParallel(task.model, device_ids=[device.index] if device.type == "cuda" else None)
+    ids = [device.index] if device.type == "cuda" else None
+    wrapped = DistributedDataParallel(task.model, device_ids=ids, find_unused_parameters=task.skips_parameters)
     wrapped.broadcast_buffers = False  # an argument of another name in each version of torch
     return wrapped
 

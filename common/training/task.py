@@ -32,6 +32,9 @@ class Task(ABC):
     prefetch: bool = False
     """True where `batch` reads from disk or host memory: batches are then prepared by a thread ahead of use."""
 
+    skips_parameters: bool = False
+    """True where a step may leave parameters without a gradient, as while only a part of the model is trained."""
+
     def begin(self, progress: float) -> None:  # noqa: B027 (most tasks are the same all along)
         """Told before each step which share of the run is done, for what changes on the way."""
 

@@ -73,3 +73,20 @@ def padded(batch: RaggedBatch, length: int | None = None) -> ChainBatch:
         present=present,
         states=spread(batch.rows["states"].long(), UNKNOWN_STATE),
     )
+
+
+def cropped(packed: PackedTensors, ids: Tensor, first: Tensor, length: int) -> ChainBatch:
+    """Residues `first` [B] and the `length` - 1 after it, of the chains `ids` [B]; padded where a chain ends before."""
+    within = first[:, None] + torch.arange(length, device=ids.device)
+    inside = within < packed.counts[ids][:, None]
+    rows = (packed.starts[ids][:, None] + within).clamp(max=len(packed.rows["types"]) - 1)
+    atoms = packed.rows["atom14"][rows]
+    present = (atoms[..., 0] != MISSING) & inside[..., None]
+    return ChainBatch(
+        types=packed.rows["types"][rows].long().masked_fill(~inside, UNKNOWN),
+        mask=inside,
+        place=packed.rows["place"][rows].long().masked_fill(~inside, 0),
+        atom14=torch.where(present[..., None], atoms * UNIT_A, 0.0),
+        present=present,
+        states=packed.rows["states"][rows].long().masked_fill(~inside, UNKNOWN_STATE),
+    )

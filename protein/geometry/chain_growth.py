@@ -18,6 +18,7 @@ from protein.geometry.residue_tables import look_up
 
 def next_atom(a: Tensor, b: Tensor, c: Tensor, length: Tensor, angle: Tensor, torsion: Tensor) -> Tensor:
     """The atom [..., 3] bonded to `c`: bond length, angle b-c-d and torsion a-b-c-d, radians [...]."""
+    angle, torsion = torch.broadcast_tensors(angle, torsion)
     local = torch.stack(
         [-torch.cos(angle), torch.sin(angle) * torch.cos(torsion), torch.sin(angle) * torch.sin(torsion)], -1
     )

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,13 +62,22 @@ def build(sequence: str, segments: Sequence[Segment]) -> Tensor:
 
     Raises ValueError where the lengths differ.
     """
-    pairs = [pair for segment in segments for pair in segment.torsions]
-    if len(pairs) != len(sequence):
-        raise ValueError(f"the segments have {len(pairs)} residues, the sequence {len(sequence)}")
-    types = torch.from_numpy(types_of(sequence))
-    phi, psi = torch.deg2rad(torch.tensor(pairs, dtype=torch.float64)).unbind(-1)
+    return build_all([sequence], [segments])[0]
+
+
+def build_all(sequences: Sequence[str], chains: Sequence[Sequence[Segment]]) -> list[Tensor]:
+    """As `build`, of many chains at once."""
+    pairs = [[pair for segment in segments for pair in segment.torsions] for segments in chains]
+    for sequence, found in zip(sequences, pairs, strict=True):
+        if len(found) != len(sequence):
+            raise ValueError(f"the segments have {len(found)} residues, the sequence {len(sequence)}")
+    longest = max(map(len, sequences))
+    types = torch.from_numpy(np.stack([types_of(sequence.ljust(longest, "X")) for sequence in sequences]))
+    padded = [found + [EXTENDED] * (longest - len(found)) for found in pairs]
+    phi, psi = torch.deg2rad(torch.tensor(padded, dtype=torch.float64)).unbind(-1)
     omega = torch.full_like(phi, math.pi)
     backbone = grow_backbone(types, omega, phi, psi)
-    chi = torch.deg2rad(torch.tensor(ROTAMER, dtype=torch.float64)).expand(len(sequence), 4)
+    chi = torch.deg2rad(torch.tensor(ROTAMER, dtype=torch.float64)).expand(*types.shape, 4)
     torsions = sine_cosine(torch.cat([torch.stack([omega, phi, psi], -1), chi], -1))
-    return place_atoms(types, frames_of_torsions(types, backbone, torsions)).float()
+    atoms = place_atoms(types, frames_of_torsions(types, backbone, torsions)).float()
+    return [found[: len(sequence)] for found, sequence in zip(atoms, sequences, strict=True)]

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from protein.geometry.frames import Frames
 from protein.losses.averages import masked_mean
+from protein.losses.fape import local_points
 from protein.metrics.lddt import lddt
 from protein.metrics.tm_score import distance_scale
 
@@ -45,10 +46,8 @@ def plddt_loss(logits: Tensor, ca: Tensor, true_ca: Tensor, mask: Tensor) -> Ten
 def aligned_errors(frames: Frames, true_frames: Frames) -> Tensor:
     """[..., N, N] in Å: the error of residue j seen from the frame of residue i; no gradient."""
     with torch.no_grad():
-        local, true_local = (
-            one.unsqueeze(-1).apply_inverse(one.translation.unsqueeze(-3)) for one in (frames, true_frames)
-        )
-        return (local - true_local).norm(dim=-1)
+        local, true_local = (local_points(one, one.translation) for one in (frames, true_frames))
+        return (local - true_local).norm(dim=-2)
 
 
 def aligned_error_loss(logits: Tensor, frames: Frames, true_frames: Frames, mask: Tensor) -> Tensor:

@@ -42,14 +42,18 @@ def best_naming(predicted: Tensor, truth: Truth, types: Tensor) -> Truth:
     ambiguous = swap != torch.arange(14, device=types.device)
     other = truth.atom14.gather(-2, swap[..., None].expand_as(truth.atom14))
     other_mask = truth.atom_mask.gather(-1, swap)
-    certain = (truth.atom_mask & ~ambiguous).flatten(-2)
-    owner = torch.arange(types.shape[-1], device=types.device)
-    elsewhere = owner[:, None] != owner.repeat_interleave(14)
-    pairs = (truth.atom_mask & ambiguous)[..., None] & (elsewhere[:, None, :] & certain[..., None, None, :])
-    anchors = truth.atom14.flatten(-3, -2)
-    found = _distances(predicted, predicted.flatten(-3, -2))
-    errors = [((found - _distances(atoms, anchors)).abs() * pairs).sum((-1, -2)) for atoms in (truth.atom14, other)]
-    rename = (errors[1] < errors[0])[..., None]
+    rename = torch.zeros(types.shape, dtype=torch.bool, device=types.device)
+    where = torch.nonzero(ambiguous.any(-1), as_tuple=True)  # the few residues that have two namings
+    chain, place = where[:-1], where[-1]
+    anchors, certain = truth.atom14.flatten(-3, -2)[chain], (truth.atom_mask & ~ambiguous).flatten(-2)[chain]
+    owner = torch.arange(types.shape[-1], device=types.device).repeat_interleave(14)
+    counted = (truth.atom_mask & ambiguous)[where][:, :, None] & (certain & (owner != place[:, None]))[:, None]
+    found = torch.cdist(predicted[where], predicted.flatten(-3, -2)[chain])
+    errors = [
+        ((found - torch.cdist(atoms[where], anchors)).abs() * counted).sum((-1, -2)) for atoms in (truth.atom14, other)
+    ]
+    rename[where] = errors[1] < errors[0]
+    rename = rename[..., None]
     frames, turned = other_naming_of_frames(types, truth.frames)
     turn = (rename & turned)[..., None, None]
     return Truth(
@@ -59,7 +63,3 @@ def best_naming(predicted: Tensor, truth: Truth, types: Tensor) -> Truth:
         truth.frame_mask,
     )
 
-
-def _distances(atoms: Tensor, anchors: Tensor) -> Tensor:
-    """[..., N, 14, N * 14]"""
-    return torch.cdist(atoms.flatten(-3, -2), anchors).unflatten(-2, (-1, 14))

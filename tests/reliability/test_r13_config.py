@@ -52,9 +52,10 @@ class Case:
 
 
 def fields_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Dotted keys; of the architectures the one that is configured by default."""
+    """Dotted keys; of architectures and data sets the ones that are configured by default."""
+    chosen = {"model": materials.config.ResidualCGCNNConfig, "data": materials.config.CrystalData}
     for name, field in model.model_fields.items():
-        kind = materials.config.ResidualCGCNNConfig if field.discriminator else field.annotation
+        kind = chosen[name] if field.discriminator else field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from fields_of(kind, f"{prefix}{name}.")
         else:

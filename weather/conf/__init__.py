@@ -1,1 +1,1 @@
-"""Hydra config groups of the materials domain: one root for each verb."""
+"""Hydra config groups of the weather domain: one root for each verb."""

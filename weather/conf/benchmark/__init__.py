@@ -1,1 +1,1 @@
-"""Config root of `trifold materials benchmark`."""
+"""Config root of `trifold weather benchmark`."""

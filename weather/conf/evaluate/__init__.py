@@ -1,1 +1,1 @@
-"""Config root of `trifold materials evaluate`."""
+"""Config root of `trifold weather evaluate`."""

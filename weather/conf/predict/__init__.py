@@ -1,1 +1,1 @@
-"""Config root of `trifold materials predict`."""
+"""Config root of `trifold weather predict`."""

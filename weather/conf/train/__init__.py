@@ -1,1 +1,1 @@
-"""Config root of `trifold materials train`."""
+"""Config root of `trifold weather train`."""

@@ -1,0 +1,1 @@
+"""Hydra config groups of the protein domain: one root for each verb."""

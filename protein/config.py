@@ -1,0 +1,121 @@
+"""What the verbs of `trifold protein` may be told: checked before torch is imported."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from common.app.config import Device, RunConfig, Section
+
+ModelName = Annotated[
+    str, Field(min_length=1, description="a model that `trifold models` shows, or a folder written by save_pretrained")
+]
+Width = Annotated[int, Field(ge=8, le=4096)]
+Depth = Annotated[int, Field(ge=0, le=128)]
+Weight = Annotated[float, Field(ge=0, le=1e3)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class FoldModel(Section):
+    """The compact folder."""
+
+    name: Literal["fold"]
+    single: Width = Field(default=128, description="features of a residue; a multiple of heads")
+    pair: Width = Field(default=32, description="features of a pair of residues; even")
+    sequence_blocks: Depth = Field(default=4, description="of attention and convolution, on the sequence alone")
+    blocks: Depth = Field(default=6, description="of the trunk, on residues and pairs")
+    heads: int = Field(default=8, ge=1, le=64, description="of attention over residues")
+    triangle_heads: int = Field(default=0, ge=0, le=64, description="of attention around triangles; 0: none")
+    iterations: int = Field(default=4, ge=1, le=16, description="of the structure module")
+    cycles: int = Field(default=1, ge=1, le=16, description="of recycling, at most in training and always in use")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="of updates")
+
+    @model_validator(mode="after")
+    def _divisible(self) -> FoldModel:
+        for width, heads, what in (
+            (self.single, self.heads, "single"),
+            (self.pair, self.triangle_heads or 1, "pair"),
+            (self.pair, 2, "pair"),
+        ):
+            if width % heads:
+                raise ValueError(f"model.{what}={width} is not a multiple of {heads}")
+        return self
+
+
+class IdealChains(Section):
+    """Helices, hairpins and turns that are built when a run starts, SYNTHETIC: no file is needed."""
+
+    name: Literal["ideal-chains"]
+    chains: int = Field(default=256, ge=2, le=100_000, description="chains to train on; an eighth as many to validate")
+
+
+class Pdb5k(Section):
+    """Chains of the Protein Data Bank, split by homology."""
+
+    name: Literal["pdb5k"]
+    chains: int | None = Field(
+        default=None, ge=2, description="train on this many at random, of nested subsets; null: on all"
+    )
+    subset_seed: int = Field(default=0, ge=0, lt=2**32, description="of the order that subsets are taken from")
+
+
+class OwnChains(Section):
+    """Your structures, packed by `trifold data prepare domain=protein`."""
+
+    name: Literal["chain-store"]
+    path: str = Field(min_length=1, description="folder with train.npz and val.npz")
+
+
+DataConfig = Annotated[IdealChains | Pdb5k | OwnChains, Field(discriminator="name")]
+
+
+class Curriculum(Section):
+    """What is learned when, in shares of the run."""
+
+    crop: int = Field(default=96, ge=16, le=2048, description="residues in a row that a step sees of a chain")
+    structure_from: Share = Field(default=0.5, description="before this, distances and secondary structure only")
+    violations_from: Share = Field(default=0.9, description="from here on impossible chemistry costs, too")
+    hidden: float = Field(default=0.12, ge=0, le=0.9, description="share of residues hidden in training, to be guessed")
+    validation_crop: int = Field(default=256, ge=16, le=4096, description="the same of validation chains")
+
+
+class LossWeights(Section):
+    """What each part of the loss counts."""
+
+    distogram: Weight = 1.0
+    secondary: Weight = 0.5
+    residue: Weight = Field(default=0.1, description="of guessing hidden residues")
+    fape: Weight = Field(default=1.0, description="of frame-aligned errors, of backbones and of all atoms")
+    torsion: Weight = 0.5
+    lddt: Weight = Field(default=0.05, description="of predicting one's own lDDT")
+    aligned_error: Weight = Field(default=0.05, description="of predicting one's own aligned errors")
+    violation: Weight = 0.1
+
+
+class TrainConfig(RunConfig):
+    """`trifold protein train`."""
+
+    domain: Literal["protein"] = "protein"
+    model: FoldModel
+    data: DataConfig
+    curriculum: Curriculum = Curriculum()
+    loss: LossWeights = LossWeights()
+    start_from: ModelName | None = Field(
+        default=None, description="a trained model whose weights are the start, where they fit; null: random ones"
+    )
+    save_as: str | None = Field(
+        default=None, min_length=1, description="folder that the trained predictor is also saved to"
+    )
+
+
+class BenchmarkConfig(Section):
+    """`trifold protein benchmark`."""
+
+    table: Literal["pdb5k"] = Field(description="table that is reproduced")
+    train: bool = Field(default=False, description="run the training recipes first, instead of using the shipped model")
+    device: Device = "auto"
+    output: str | None = Field(
+        default=None, min_length=1, description="folder of table and report; null: a new one under outputs/"
+    )
+    offline: bool = Field(default=False, description="never touch the network")

@@ -1,0 +1,31 @@
+"""What a trace of C-alpha atoms tells of the atoms between them.  Shapes: ... batch, N residues."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from protein.geometry.frames import unit
+
+OUTWARD_A, ACROSS_A, ALONG_A = 1.162, -0.912, 0.159
+"""C-beta atoms from their C-alpha: against the sum of the directions to both neighbours, along the cross product of the
+steps before and after, along the chain. Least squares over the 285,335 residues of pdb5k's all-atom training chains
+whose neighbours are bonded; root mean square error 0.38 Å."""
+
+
+def c_beta_of_trace(ca: Tensor, follows: Tensor) -> tuple[Tensor, Tensor]:
+    """Where C-beta atoms stand [..., N, 3] in Å, and where that is known [..., N]: between two bonded neighbours.
+
+    ca       [..., N, 3] in Å
+    follows  [..., N] bool, bonded to the residue before
+    """
+    before, after = ca - torch.roll(ca, 1, -2), torch.roll(ca, -1, -2) - ca
+    beta = (
+        ca
+        + OUTWARD_A * unit(before - after)
+        + ACROSS_A * unit(torch.linalg.cross(before, after, dim=-1))
+        + ALONG_A * unit(before + after)
+    )
+    next_follows = torch.roll(follows, -1, -1).clone()
+    next_follows[..., -1] = False
+    return beta, follows & next_follows

@@ -1,0 +1,232 @@
+"""Training of a folder as the trainer sees it: crops of chains, a curriculum, weighted losses.
+
+Shapes: B samples, N residues of a crop, T iterations of the structure module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.results.metrics import Value
+from common.training.task import Forward, Task
+from protein.config import Curriculum, LossWeights
+from protein.data.batches import ChainBatch, cropped, pack
+from protein.data.chains import Chains
+from protein.geometry.all_atom import frames_of_atoms
+from protein.geometry.atom_layout import atom14_to_atom37
+from protein.geometry.frames import Frames
+from protein.geometry.residue_tables import look_up
+from protein.geometry.torsions import torsions_of_chain
+from protein.geometry.trace import c_beta_of_trace
+from protein.losses import (
+    aligned_error_loss,
+    backbone_fape,
+    ca_fape,
+    distogram_loss,
+    masked_msa_loss,
+    plddt_loss,
+    secondary_loss,
+    side_chain_fape,
+    torsion_loss,
+    violation_loss,
+)
+from protein.losses.distogram import edges
+from protein.losses.naming import Truth, best_naming
+from protein.metrics import contact_precision, lddt, q3
+from protein.metrics.contacts import CONTACT_A
+from protein.models.fold import MASKED, Fold
+from protein.models.fold_output import FoldOutput
+
+N, CA, C, CB = 0, 1, 2, 4
+"""Columns of atom14."""
+
+FRAME_RESIDUES = 32
+"""From whose frames side chains are seen in a step: a random part, because all pairs of frames and atoms cost as much
+as the rest of a step."""
+
+UNCLAMPED = 0.1
+"""Share of the chains whose frame-aligned errors count however large they are, as for AlphaFold 2."""
+
+
+@dataclass(frozen=True)
+class Native:
+    """What a batch's chains truly are.
+
+    batch     the crops
+    beta      [B, N, 3] C-beta atoms in Å, or where they must be, or C-alpha atoms
+    beta_known  [B, N] bool
+    frames    [B, N] backbones
+    frames_known  [B, N] bool
+    all_atom  [B] bool: not only C-alpha atoms are known
+    """
+
+    batch: ChainBatch
+    beta: Tensor
+    beta_known: Tensor
+    frames: Frames
+    frames_known: Tensor
+    all_atom: Tensor
+
+    @classmethod
+    def of(cls, batch: ChainBatch) -> Native:
+        atoms, present = batch.atom14, batch.present
+        trace, between = c_beta_of_trace(atoms[:, :, CA], batch.follows & present[:, :, CA])
+        has_beta = look_up("has_atom14", batch.types)[..., CB]
+        known = present[:, :, CB] & has_beta
+        only_trace = ~present[:, :, [N, C]].flatten(1).any(1)
+        guess = torch.where((between & has_beta & only_trace[:, None])[..., None], trace, atoms[:, :, CA])
+        return cls(
+            batch,
+            torch.where(known[..., None], atoms[:, :, CB], guess),
+            known | present[:, :, CA],
+            Frames.of_backbone(atoms[:, :, N], atoms[:, :, CA], atoms[:, :, C]),
+            present[:, :, [N, CA, C]].all(-1),
+            ~only_trace,
+        )
+
+
+class FoldTask(Task):
+    """A training sample is a cluster of similar chains, of which one is drawn each time; a validation sample a chain.
+
+    First distances and secondary structure are learned, then structures too; see `config.Curriculum`. What is random
+    (which chain, which crop, which residues are hidden) is drawn when the loss is computed, so that it follows from
+    seed and step alone.
+    """
+
+    monitor = "loss"
+    skips_parameters = True
+
+    def __init__(
+        self, model: Fold, train: Chains, val: Chains, curriculum: Curriculum, weights: LossWeights, device: torch.device
+    ) -> None:
+        self.model: Fold = model
+        self.blocks = tuple(model.blocks)
+        self.curriculum, self.weights, self.device = curriculum, weights, device
+        self.packed = {"train": pack(train).to(device), "val": pack(val).to(device)}
+        self.ids = {"train": train.ids, "val": val.ids}
+        order = np.argsort(train.cluster, kind="stable")
+        _, first, count = np.unique(train.cluster[order], return_index=True, return_counts=True)
+        self._members, self._first, self._count = (
+            torch.as_tensor(array, device=device) for array in (order, first, count)
+        )
+        self._progress = 0.0
+
+    def begin(self, progress: float) -> None:
+        self._progress = progress
+
+    def sizes(self, split: str) -> np.ndarray:
+        """Residues squared."""
+        if split == "train":
+            return np.full(len(self._first), self.curriculum.crop**2)
+        lengths = self.packed[split].counts.cpu().numpy()
+        return np.minimum(lengths, self.curriculum.validation_crop) ** 2
+
+    def names(self, split: str, ids: np.ndarray) -> list[str]:
+        if split == "train":
+            ids = self._members[self._first[torch.as_tensor(ids, device=self.device)]].cpu().numpy()
+        return [str(self.ids[split][i]) for i in ids]
+
+    def batch(self, split: str, ids: np.ndarray) -> Tensor:
+        """Which clusters or chains; their residues are gathered where they are used."""
+        return torch.as_tensor(ids, device=self.device)
+
+    def loss(self, forward: Forward, batch: Tensor) -> Tensor:
+        drawn = self._first[batch] + (torch.rand(len(batch), device=self.device) * self._count[batch]).long()
+        crops = self._crops("train", self._members[drawn], torch.rand(len(batch), device=self.device))
+        hidden = (torch.rand(crops.types.shape, device=self.device) < self.curriculum.hidden) & crops.mask
+        cycles = int(torch.randint(1, self.model.config.cycles + 1, ()))
+        folding = self._progress >= self.curriculum.structure_from
+        types = torch.where(hidden, MASKED, crops.types)
+        output = forward(types, crops.mask, crops.place, cycles=cycles, learn_structure=folding)
+        native = Native.of(crops)
+        total = self._sequence_loss(output, native, hidden)
+        return total + self._structure_loss(output, native) if folding else total
+
+    def metrics(self, forward: Forward, batch: Tensor) -> dict[str, Value]:
+        """`loss` of distances and secondary structure, and scores of crops from the middle of chains."""
+        crops = self._crops("val", batch, torch.full((len(batch),), 0.5, device=self.device))
+        output: FoldOutput = forward(crops.types, crops.mask, crops.place)
+        native = Native.of(crops)
+        ca = crops.present[:, :, CA]
+        distance = torch.cdist(native.beta, native.beta)
+        precision = contact_precision(contact_probability(output.distogram), distance, native.beta_known)
+        assert output.secondary is not None
+        scores = {
+            "distogram": distogram_loss(output.distogram, native.beta, native.beta_known),
+            "precision": precision,
+            "q3": q3(output.secondary.argmax(-1), crops.states),
+            "lddt": lddt(output.structure.atom14[:, :, CA].float(), crops.atom14[:, :, CA], ca),
+        }
+        loss = scores["distogram"] + self.weights.secondary * secondary_loss(output.secondary, crops.states)
+        return {"loss": loss, **{name: (value, ~value.isnan()) for name, value in scores.items()}}
+
+    def _crops(self, split: str, chains: Tensor, where: Tensor) -> ChainBatch:
+        """Crops of chains [B], from their start (`where` [B] = 0) to their end (1)."""
+        packed = self.packed[split]
+        counts = packed.counts[chains]
+        longest = self.curriculum.crop if split == "train" else self.curriculum.validation_crop
+        length = min(longest, int(counts.max()))
+        room = (counts - length).clamp_min(0)
+        return cropped(packed, chains, (where * (room + 1)).long().minimum(room), length)
+
+    def _sequence_loss(self, output: FoldOutput, native: Native, hidden: Tensor) -> Tensor:
+        batch, weights = native.batch, self.weights
+        assert output.secondary is not None and output.language is not None
+        guessed = masked_msa_loss(output.language[:, None], batch.types[:, None], hidden[:, None])
+        return (
+            weights.distogram * distogram_loss(output.distogram, native.beta, native.beta_known)
+            + weights.secondary * secondary_loss(output.secondary, batch.states)
+            + weights.residue * guessed
+        )
+
+    def _structure_loss(self, output: FoldOutput, native: Native) -> Tensor:
+        batch, weights, structure = native.batch, self.weights, output.structure
+        clamp = torch.where(torch.rand(len(batch.mask), device=self.device) < UNCLAMPED, torch.inf, 10.0)
+        ca, true_ca, known = structure.atom14[:, :, CA], batch.atom14[:, :, CA], batch.present[:, :, CA]
+        last = Frames(structure.frames.rotation[-1], structure.frames.translation[-1])
+        everywhere = backbone_fape(structure.frames, native.frames, native.frames_known, clamp).mean(0)
+        trace = ca_fape(structure.frames.translation, true_ca, known, batch.follows, clamp).mean(0)
+        total = weights.fape * torch.where(native.all_atom, everywhere, trace)
+        total = total + self._all_atom_loss(output, native, clamp)
+        total = total + weights.lddt * plddt_loss(output.lddt, ca, true_ca, known)
+        assert output.aligned_error is not None
+        errors = aligned_error_loss(output.aligned_error, last, native.frames, native.frames_known)
+        total = total + weights.aligned_error * errors
+        if self._progress >= self.curriculum.violations_from:
+            atoms = look_up("has_atom14", batch.types) & batch.mask[..., None]
+            total = total + weights.violation * violation_loss(structure.atom14, atoms, batch.types, batch.follows)
+        return total
+
+    def _all_atom_loss(self, output: FoldOutput, native: Native, clamp: Tensor) -> Tensor:
+        """Side chains and torsions [B], zero for chains of which C-alpha atoms alone are known."""
+        chosen = torch.nonzero(native.all_atom).squeeze(-1)
+        batch, structure = native.batch, output.structure
+        types, follows = batch.types[chosen], batch.follows[chosen]
+        atom14, present = batch.atom14[chosen], batch.present[chosen]
+        atom37 = atom14_to_atom37(types, atom14)
+        mask37 = atom14_to_atom37(types, present[..., None])[..., 0].bool()
+        groups, defined = frames_of_atoms(types, atom37, mask37)
+        truth = best_naming(structure.atom14[chosen], Truth(atom14, present, groups, defined), types)
+        seen_from = torch.randperm(types.shape[1], device=self.device)[:FRAME_RESIDUES]
+        found, frames = (
+            Frames(one.rotation[:, seen_from], one.translation[:, seen_from])
+            for one in (Frames(structure.groups.rotation[chosen], structure.groups.translation[chosen]), truth.frames)
+        )
+        side_chains = side_chain_fape(
+            found, frames, truth.frame_mask[:, seen_from], structure.atom14[chosen], truth.atom14, truth.atom_mask,
+            clamp[chosen],
+        )  # fmt: skip
+        torsions, known = torsions_of_chain(types, atom37, mask37, follows)
+        angles = torsion_loss(structure.raw_torsions[:, chosen], torsions, known, batch.mask[chosen], types).mean(0)
+        total = structure.atom14.new_zeros(len(batch.types))
+        return total.index_add(0, chosen, self.weights.fape * side_chains + self.weights.torsion * angles)
+
+
+def contact_probability(distogram: Tensor) -> Tensor:
+    """Probability [..., N, N] that C-beta atoms are closer than 8 Å, of logits [..., N, N, K]."""
+    near = int((edges(distogram.shape[-1]) <= CONTACT_A).sum())
+    return distogram.softmax(-1)[..., :near].sum(-1)
