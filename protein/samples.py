@@ -56,7 +56,7 @@ def open_source(data: IdealChains | Pdb5k | OwnChains, splits: Sequence[str], of
 
 
 def nested_subset(chains: Chains, count: int, seed: int) -> Chains:
-    """`count` chains at random; those of a smaller count are among them. Raises ConfigError if there are not so many."""
+    """`count` chains at random; those of a smaller count are among them. Raises ConfigError if there are too few."""
     if count > len(chains):
         raise ConfigError(f"data.chains={count}: there are {len(chains)} training chains")
     order = np.random.default_rng(seed).permutation(len(chains))

@@ -54,9 +54,7 @@ def make_task(config: TrainConfig, source: Source, device: torch.device) -> Fold
     model = Fold(hyper_parameters(config.model))
     if config.start_from:
         start_from(model, config.start_from)
-    return FoldTask(
-        model, source.splits["train"], source.splits["val"], config.curriculum, config.loss, device
-    )
+    return FoldTask(model, source.splits["train"], source.splits["val"], config.curriculum, config.loss, device)
 
 
 def hyper_parameters(model: FoldModel) -> FoldConfig:

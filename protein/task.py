@@ -101,7 +101,13 @@ class FoldTask(Task):
     skips_parameters = True
 
     def __init__(
-        self, model: Fold, train: Chains, val: Chains, curriculum: Curriculum, weights: LossWeights, device: torch.device
+        self,
+        model: Fold,
+        train: Chains,
+        val: Chains,
+        curriculum: Curriculum,
+        weights: LossWeights,
+        device: torch.device,
     ) -> None:
         self.model: Fold = model
         self.blocks = tuple(model.blocks)

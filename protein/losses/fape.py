@@ -37,7 +37,8 @@ def fape(
     """
     # Coordinates that are masked may be anything, NaN too; a gradient must not see them.
     true_points = torch.where(point_mask[..., None], true_points, 0.0)
-    error = torch.sqrt((local_points(frames, points) - local_points(true_frames, true_points)).square().sum(-2) + EPSILON)
+    apart = local_points(frames, points) - local_points(true_frames, true_points)
+    error = torch.sqrt(apart.square().sum(-2) + EPSILON)
     if clamp_a is not None:
         limit = torch.as_tensor(clamp_a, dtype=error.dtype, device=error.device)
         error = torch.minimum(error, limit[..., None, None])

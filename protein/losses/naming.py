@@ -62,4 +62,3 @@ def best_naming(predicted: Tensor, truth: Truth, types: Tensor) -> Truth:
         Frames(torch.where(turn, frames.rotation, truth.frames.rotation), truth.frames.translation),
         truth.frame_mask,
     )
-

@@ -201,9 +201,7 @@ class FoldBlock(nn.Module):
         )
         self.pair_transition = Transition(pair, 2)
 
-    def forward(
-        self, single: Tensor, pair: Tensor, mask: Tensor, chunk: int | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, single: Tensor, pair: Tensor, mask: Tensor, chunk: int | None = None) -> tuple[Tensor, Tensor]:
         """mask [B, N] bool; chunk in rows of pairs. Without gradients `pair` itself is changed."""
         found = self.attention(self.norm(single)[:, None], self.bias(pair, mask))[:, 0]
         single = single + functional.dropout(found, self.dropout, self.training)

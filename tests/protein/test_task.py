@@ -120,4 +120,3 @@ def test_secondary_structure_of_all_atom_chains_is_assigned_where_it_is_unknown(
     helix = chains.states == 0
     assert known.mean() > 0.9
     assert (found[helix & known] == 0).mean() > 0.8
-
