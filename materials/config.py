@@ -9,10 +9,11 @@ from pydantic import Field, model_validator
 from common.app.config import Device, RunConfig, Section
 from materials.potential_config import FrameData, FrameSet, OwnFrames, PotentialConfig, PotentialTrainConfig
 
-CrystalSet = Literal["mp2018", "matbench-perovskites", "matbench-phonons", "nomad2018", "ionic-lattice"]
+CrystalSet = Literal["mp2018", "nomad2018", "ionic-lattice"]
+MatbenchCrystalSet = Literal["matbench-perovskites", "matbench-phonons"]
 MoleculeSet = Literal[
     "esol", "freesolv", "lipophilicity", "bbbp", "bace", "tox21", "sider", "hiv", "qm8", "cep-pce", "malaria",
-    "polymer-tg",
+    "polymer-tg", "clintox", "muv", "qm7", "qm9",
 ]  # fmt: skip
 CompositionSet = Literal[
     "matbench-steels", "matbench-expt-gap", "matbench-expt-is-metal", "matbench-glass",
@@ -160,6 +161,21 @@ class CrystalData(_Data):
     cutoff_a: float = Field(default=8.0, ge=0.5, le=20, description="largest distance of a neighbour, angstrom")
 
 
+Fold = Annotated[
+    int | None,
+    Field(
+        ge=0, le=4, description="Matbench's fold that is val, all others of the file being train; null: 3, after 0 to 2"
+    ),
+]
+
+
+class MatbenchCrystals(CrystalData):
+    """Crystals in Matbench's folds."""
+
+    name: MatbenchCrystalSet  # pyright: ignore[reportIncompatibleVariableOverride]
+    fold: Fold = None
+
+
 class MoleculeData(_Data):
     """Molecules, and what a model is told beside their graphs."""
 
@@ -172,7 +188,13 @@ class CompositionData(_Data):
     """Compositions: formulas without structures."""
 
     substance = "composition"
+
+
+class MatbenchCompositions(CompositionData):
+    """Compositions in Matbench's folds."""
+
     name: CompositionSet
+    fold: Fold = None
 
 
 class OwnTable(Section):
@@ -208,14 +230,14 @@ class OwnMolecules(OwnTable, MoleculeData):
 class OwnCompositions(OwnTable, CompositionData):
     """Your compositions: a CSV with a column `formula`."""
 
-    name: Literal["composition-table"]  # pyright: ignore[reportIncompatibleVariableOverride]
+    name: Literal["composition-table"]
     split: Literal["random"] = Field(
         default="random", description="how parts are drawn where the table has no column `split`"
     )
 
 
 OwnData = OwnCrystals | OwnMolecules | OwnCompositions
-PropertyData = CrystalData | MoleculeData | CompositionData | OwnData
+PropertyData = CrystalData | MatbenchCrystals | MoleculeData | MatbenchCompositions | OwnData
 DataConfig = PropertyData | FrameData | OwnFrames
 
 
@@ -274,7 +296,14 @@ class EvaluateConfig(Section):
 
     model: ModelName
     data: Literal[
-        CrystalSet, CompositionSet, MoleculeSet, FrameSet, "crystal-files", "molecule-table", "composition-table",
+        CrystalSet,
+        MatbenchCrystalSet,
+        CompositionSet,
+        MoleculeSet,
+        FrameSet,
+        "crystal-files",
+        "molecule-table",
+        "composition-table",
         "frame-files",
     ] = Field(description="a data set that `trifold data list` shows, or the kind of your own table or frames")
     path: str | None = Field(default=None, min_length=1, description="your own table; see `trifold materials train`")
@@ -332,7 +361,19 @@ class BenchmarkConfig(Section):
     )
     train: bool = Field(default=False, description="run the training recipe first, instead of using the shipped model")
     device: Device = "auto"
+    submission: str | None = Field(
+        default=None,
+        min_length=1,
+        description="table=matbench: write our predictions into this file instead, in Matbench's format: of the "
+        "shipped models for fold 3, with train=true of a model for each fold",
+    )
     output: str | None = Field(
-        default=None, min_length=1, description="folder of table and report; null: a new one under outputs/"
+        default=None, min_length=1, description="folder of table, report, runs; null: a new one under outputs/"
     )
     offline: bool = Field(default=False, description="never touch the network")
+
+    @model_validator(mode="after")
+    def _a_format_of_matbench(self) -> BenchmarkConfig:
+        if self.submission and self.table != "matbench":
+            raise ValueError(f"submission is a file of Matbench's; use it with table=matbench, not table={self.table}")
+        return self

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from common.app.errors import ConfigError
-from materials.config import OwnTable, PropertyData
+from materials.config import MatbenchCompositions, MatbenchCrystals, OwnTable, PropertyData
 from materials.data.catalogue import CATALOGUE, Outcome, Property
 from materials.data.own_files import load_own
 from materials.substances import SUBSTANCES, Collection, Substance
@@ -49,9 +49,11 @@ def load_samples(
     Raises ConfigError for an unknown target, or a split that the data set does not have.
     """
     substance: Substance = SUBSTANCES[data.substance]()
-    collection = (
-        load_own(data, split) if isinstance(data, OwnTable) else CATALOGUE[data.name].load(split, offline=offline)
-    )
+    if isinstance(data, OwnTable):
+        collection = load_own(data, split)
+    else:
+        fold = {"fold": data.fold} if isinstance(data, MatbenchCrystals | MatbenchCompositions) else {}
+        collection = CATALOGUE[data.name].load(split, offline=offline, **fold)
     target = np.stack([_column(collection, data, name) for name in data.targets], axis=1)
     known = np.flatnonzero(np.isfinite(target).any(axis=1))[:limit]
     if not len(known):

@@ -15,13 +15,17 @@ from common.results.report import Section, Tile, write_report
 from common.results.tables import Row, Table
 from common.training.run_directory import OUTPUTS
 from materials.benchmarks import mlip
+from materials.benchmarks.matbench_submission import Fold, submission
 from materials.config import BenchmarkConfig, TrainConfig
+from materials.data.matbench_compositions import FOLDS, PARTS
 from materials.predictor import PropertyPredictor
 from materials.report import TITLES, property_sections, score
 from materials.samples import load_samples
 from materials.study import data_of, train
 
 TABLES = Path(__file__).parent
+(FOLD_OF_SHIPPED,) = PARTS["val"]
+"""The fold of Matbench that no shipped model has learned from."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,12 @@ OURS: dict[str, tuple[Measured, ...]] = {
     ),
     "matbench": (
         Measured(
-            "perovskites-eform", "matbench_perovskites", "matbench-perovskites", "val", "perovskites", "mae",
+            "perovskites-eform",
+            "matbench_perovskites",
+            "matbench-perovskites",
+            "val",
+            "perovskites",
+            "mae",
             "fold_3_of_three",
         ),
         Measured("phonons", "matbench_phonons", "matbench-phonons", "val", "phonons", "mae", "fold_3_of_three"),
@@ -58,6 +67,8 @@ def run(config: BenchmarkConfig) -> None:
     """Print the published table with our rows, and write it as table.json and report.html."""
     folder = Path(config.output) if config.output else _new_folder(config.table)
     folder.mkdir(parents=True, exist_ok=True)
+    if config.submission:
+        return _submit(config, Path(config.submission), folder)
     rows, sections, tiles = [], [], []
     for measured in OURS.get(config.table, ()):
         model = _trained(measured.experiment, config) if config.train else measured.model
@@ -80,10 +91,34 @@ def run(config: BenchmarkConfig) -> None:
     print(f"table: {folder / 'table.json'}  report: {report}")
 
 
-def _trained(experiment: str, config: BenchmarkConfig) -> Path:
+def _submit(config: BenchmarkConfig, path: Path, folder: Path) -> None:
+    """Write the results of our tasks in Matbench's format, and print the score of each fold."""
+    tasks: dict[str, dict[int, Fold]] = {}
+    for measured in OURS["matbench"]:
+        folds = tasks[f"matbench_{measured.column}"] = {}
+        for fold in range(FOLDS) if config.train else (FOLD_OF_SHIPPED,):
+            model: str | Path = measured.model
+            if config.train:
+                run_dir = folder / f"{measured.experiment}-{fold}"
+                model = _trained(measured.experiment, config, f"data.fold={fold}", f"run_dir='{run_dir}'")
+            predictor = PropertyPredictor.from_pretrained(model, config.device)
+            data = data_of(predictor.card, measured.data).model_copy(update={"fold": fold})
+            samples = load_samples(data, "val", predictor.card["input"], offline=config.offline)
+            predicted = predictor.calibrated(predictor.estimate(samples.graphs)).value[:, 0]
+            folds[fold] = Fold(
+                samples.collection.ids.tolist(), samples.target[:, 0], predicted, predictor.card["recipe"]
+            )
+            print(f"{measured.column} fold {fold}: MAE {folds[fold].scores()['mae']:.4f} {predictor.card['unit']}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(submission(tasks)))
+    whole = "" if config.train else f"; only fold {FOLD_OF_SHIPPED}: a whole submission needs train=true"
+    print(f"submission: {path}{whole}")
+
+
+def _trained(experiment: str, config: BenchmarkConfig, *settings: str) -> Path:
     """The model of a new run of a recipe."""
-    settings = [f"experiment={experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
-    recipe = load_config("materials", "train", [*settings, "resume=auto"])
+    common = [f"experiment={experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
+    recipe = load_config("materials", "train", [*common, "resume=auto", *settings])
     assert isinstance(recipe, TrainConfig)
     run_directory = train(recipe)
     assert run_directory is not None

@@ -43,6 +43,7 @@ _LOADERS = Registry(
     {
         "mp2018": "materials.data.mp2018:load",
         "ionic-lattice": "materials.data.ionic_lattice:load",
+        "qm7": "materials.data.qm7:load",
     },
 )
 
@@ -58,8 +59,10 @@ MP2018_PROPERTIES = {
 }
 
 
-def _crystals(name: str, properties: Mapping[str, Property]) -> LearningSet:
-    return LearningSet("crystal", lambda split, offline=False: _LOADERS[name](split, offline=offline), properties)
+def _own_module(
+    substance: Literal["crystal", "molecule"], name: str, properties: Mapping[str, Property]
+) -> LearningSet:
+    return LearningSet(substance, lambda split, offline=False: _LOADERS[name](split, offline=offline), properties)
 
 
 def _molecules(name: str) -> LearningSet:
@@ -79,8 +82,8 @@ def _compositions(task: str) -> LearningSet:
 
 
 CATALOGUE: dict[str, LearningSet] = {
-    "mp2018": _crystals("mp2018", MP2018_PROPERTIES),
-    "ionic-lattice": _crystals("ionic-lattice", {"lattice_energy": Property("eV/atom")}),
+    "mp2018": _own_module("crystal", "mp2018", MP2018_PROPERTIES),
+    "ionic-lattice": _own_module("crystal", "ionic-lattice", {"lattice_energy": Property("eV/atom")}),
     "matbench-perovskites": _matbench_crystals("matbench-perovskites", {"e_form": Property("eV/cell")}),
     "matbench-phonons": _matbench_crystals("matbench-phonons", {"last_phdos_peak": Property("1/cm")}),
     "nomad2018": _matbench_crystals(
@@ -89,4 +92,5 @@ CATALOGUE: dict[str, LearningSet] = {
     ),
     **{matbench_compositions.dataset_name(task): _compositions(task) for task in matbench_compositions.TASKS},
     **{name: _molecules(name) for name in moleculenet.SETS},
+    "qm7": _own_module("molecule", "qm7", {"u0_atom": Property("kcal/mol")}),
 }

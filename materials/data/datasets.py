@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common.data.datasets import Dataset, File, Source
-from materials.data import matbench_compositions, matbench_crystals, mlip, moleculenet
+from materials.data import matbench_compositions, matbench_crystals, mlip, moleculenet, qm7
 
 GITHUB = "https://raw.githubusercontent.com"
 LEADERBOARD = (
@@ -88,5 +88,6 @@ DATASETS: dict[str, Dataset] = {
     **matbench_crystals.DATASETS,
     **matbench_compositions.DATASETS,
     **moleculenet.DATASETS,
+    qm7.QM7.name: qm7.QM7,
     **mlip.DATASETS,
 }

@@ -87,23 +87,37 @@ class MatbenchTask:
         )
 
 
-def load(name: str, split: str, offline: bool = False) -> Compositions:
+def load(name: str, split: str, offline: bool = False, fold: int | None = None) -> Compositions:
     """The compositions of a part of a data set: train (folds 0-2), val (fold 3) or test (fold 4).
 
-    Raises ConfigError for another part, or one that the file does not hold.
+    `fold`: `val` is that one, `train` all others of the file. Raises ConfigError for another part, or one that the file
+    does not hold.
     """
-    if split not in PARTS:
-        raise ConfigError(f"{name} has no split '{split}'. {did_you_mean(split, list(PARTS))}")
-    return load_folds(name, PARTS[split], offline)
+    path, target = _file(name, offline)
+    held = pd.read_parquet(path, columns=["fold"])["fold"].unique().tolist() if fold is not None else []
+    return read_packed(path, target, folds_of(name, split, fold, held))
 
 
 def load_folds(name: str, folds: Sequence[int], offline: bool = False) -> Compositions:
     """The compositions whose official test fold is one of `folds`, in the official order; ids are Matbench's."""
+    return read_packed(*_file(name, offline), folds)
+
+
+def folds_of(name: str, split: str, fold: int | None, held: Sequence[int]) -> tuple[int, ...]:
+    """The folds of a part; `held`: those of the file. ConfigError for a part that there is not."""
+    parts = PARTS if fold is None else {"train": tuple(sorted(set(held) - {fold})), "val": (fold,)}
+    if split not in parts:
+        raise ConfigError(f"{name} has no split '{split}'. {did_you_mean(split, list(parts))}")
+    return parts[split]
+
+
+def _file(name: str, offline: bool) -> tuple[Path, str]:
+    """The packed file of a set and its target."""
     tasks = {dataset_name(task): task for task in TASKS}
     if name not in tasks:
         raise ConfigError(f"unknown Matbench set '{name}'. {did_you_mean(name, list(tasks))}")
     (path,) = fetch(DATASETS[name], offline=offline).values()
-    return read_packed(path, TASKS[tasks[name]].target, folds)
+    return path, TASKS[tasks[name]].target
 
 
 def read_packed(path: Path, target: str, folds: Sequence[int]) -> Compositions:

@@ -19,7 +19,7 @@ from common.app.registry import did_you_mean
 from common.data.artifact import sha256_of
 from common.data.datasets import Dataset, File, Source, fetch
 from materials.data.crystals import Crystals
-from materials.data.matbench_compositions import MATBENCH, PARTS, TASKS, official_folds, original_url, read_original
+from materials.data.matbench_compositions import MATBENCH, TASKS, folds_of, official_folds, original_url, read_original
 
 NOMAD = Dataset(
     name="nomad2018",
@@ -76,20 +76,21 @@ def _dataset(task: str) -> Dataset:
 DATASETS = {f"matbench-{task}": _dataset(task) for task in PACKED} | {NOMAD.name: NOMAD}
 
 
-def load(name: str, split: str, offline: bool = False) -> Crystals:
+def load(name: str, split: str, offline: bool = False, fold: int | None = None) -> Crystals:
     """The crystals of a part of `matbench-<task>` or `nomad2018`.
 
-    Raises ConfigError for a part that the set or its file does not have.
+    `fold`, of Matbench: `val` is that one, `train` all others of the file. Raises ConfigError for a part that the set
+    or its file does not have.
     """
     (path,) = fetch(DATASETS[name], offline=offline).values()
     crystals = Crystals.from_npz(path)
-    parts = PARTS if name != NOMAD.name else ("train", "val")
-    if split not in parts:
-        raise ConfigError(f"{name} has no split '{split}'. {did_you_mean(split, list(parts))}")
-    if name == NOMAD.name:
+    if name != NOMAD.name:
+        folds = crystals.targets.pop("fold")
+        chosen = np.isin(folds, folds_of(name, split, fold, folds.astype(int).tolist()))
+    elif split in ("train", "val"):
         chosen = (np.arange(len(crystals)) % NOMAD_VAL_EVERY == NOMAD_VAL_EVERY - 1) == (split == "val")
     else:
-        chosen = np.isin(crystals.targets.pop("fold"), PARTS[split])
+        raise ConfigError(f"{name} has no split '{split}'. {did_you_mean(split, ['train', 'val'])}")
     if not chosen.any():
         raise ConfigError(f"{path} holds no sample of split '{split}' of {name}")
     return crystals.subset(np.flatnonzero(chosen))

@@ -11,6 +11,7 @@ from common.data.datasets import Dataset, File, Source
 GITHUB = "https://raw.githubusercontent.com"
 CHEMPROP = f"{GITHUB}/chemprop/chemprop/a68ade20f227862fe6265c46f021c78217a324ab/data"
 FINGERPRINT = f"{GITHUB}/HIPS/neural-fingerprint/d26dae3a293a736261fee307b28b37e548c5f218/data"
+DEEPCHEM = "https://deepchemdata.s3-us-west-1.amazonaws.com/datasets"
 POLYMETRIX = f"{GITHUB}/lamalab-org/PolyMetriX/7355266b0859e0cb597cf1947b1a5d677596e852/data"
 
 MOLECULENET = "Wu et al., Chem. Sci. 9, 513 (2018), doi:10.1039/C7SC02664A"
@@ -29,12 +30,14 @@ class MoleculeSet:
     targets: Mapping[str, str]
     units: tuple[str, ...]
     rule: Literal["scaffold", "random"]
-    packed: tuple[int, str]
-    original: tuple[str, int, str]
-    """Address, bytes and SHA-256 of the original."""
+    packed: tuple[int, str | None]
+    """Bytes and SHA-256 of the packed file; the most bytes it may have, and None, where nobody publishes it."""
+    original: tuple[str, int, str | None]
+    """Address, bytes and SHA-256 of the original; None where its publisher does not fix them."""
     citation: str
     smiles: str = "smiles"
     licence: str = "MIT (repository that publishes the table)"
+    homepage: str = ""
 
     def unit(self, target: str) -> str:
         return self.units[list(self.targets).index(target) % len(self.units)]
@@ -52,7 +55,7 @@ class MoleculeSet:
             ),
             licence=self.licence,
             citation=self.citation,
-            homepage=url.split("/data")[0].replace(GITHUB, "https://github.com").rpartition("/")[0],
+            homepage=self.homepage or url.split("/data")[0].replace(GITHUB, "https://github.com").rpartition("/")[0],
             files=(File(f"materials/molecules/{packed_name(name)}", *self.packed),),
             sources=(
                 Source(
@@ -76,6 +79,14 @@ TOX21 = [
     "SR-ARE", "SR-ATAD5", "SR-HSE", "SR-MMP", "SR-p53",
 ]  # fmt: skip
 QM8 = [f"{quantity}-{method}" for method in ("CC2", "PBE0", "CAM") for quantity in ("E1", "E2", "f1", "f2")]
+MUV = [
+    f"MUV-{assay}" for assay in (466, 548, 600, 644, 652, 689, 692, 712, 713, 733, 737, 810, 832, 846, 852, 858, 859)
+]
+QM9 = {
+    "mu": "debye", "alpha": "bohr^3", "homo": "hartree", "lumo": "hartree", "gap": "hartree", "r2": "bohr^2",
+    "zpve": "hartree", "cv": "cal/(mol K)", "u0": "hartree", "u298": "hartree", "h298": "hartree", "g298": "hartree",
+}  # fmt: skip
+"""Units of its properties."""
 SIDER = [
     "Hepatobiliary disorders", "Metabolism and nutrition disorders", "Product issues", "Eye disorders",
     "Investigations", "Musculoskeletal and connective tissue disorders", "Gastrointestinal disorders",
@@ -220,5 +231,37 @@ SETS: dict[str, MoleculeSet] = {
         (f"{POLYMETRIX}/Polymer_Tg.csv", 772_590, "89c500a8df1381c855e691c75849ee6c6e7a19f20a62efc35f7d57e85fc8184a"),
         "Kunchapu and Jablonka, npj Comput. Mater. 11, 312 (2025), doi:10.1038/s41524-025-01823-y",
         smiles="PSMILES",
+    ),
+    "clintox": MoleculeSet(
+        "ClinTox: drugs approved, and drugs that failed for toxicity",
+        "classification",
+        _same("FDA_APPROVED", "CT_TOX"),
+        ("",),
+        "scaffold",
+        (23_498, "d5464d223314681d769487312ebf2cfdf5e2132fe9ecb10bbc7948536e21c36b"),
+        (f"{CHEMPROP}/clintox.csv", 94_829, "cc561402d058a0d996a9f5e5d02bc20f6652b7003525b32c3598b8da4b24e9b7"),
+        f"Gayvert et al., Cell Chem. Biol. 23, 1294 (2016), doi:10.1016/j.chembiol.2016.07.023; {MOLECULENET}",
+    ),
+    "muv": MoleculeSet(
+        "MUV: seventeen assays for virtual screening",
+        "classification",
+        _same(*MUV),
+        ("",),
+        "random",
+        (3_000_000, None),
+        (f"{CHEMPROP}/muv.csv.gz", 1_329_782, "ee68d1fad0b10440dc494ac3a74cf99168a0b0da9683556b2b48220b88172135"),
+        f"Rohrer and Baumann, J. Chem. Inf. Model. 49, 169 (2009), doi:10.1021/ci8002649; {MOLECULENET}",
+    ),
+    "qm9": MoleculeSet(
+        "QM9: quantum chemistry of 134,000 small molecules",
+        "regression",
+        _same(*QM9),
+        tuple(QM9.values()),
+        "random",
+        (30_000_000, None),
+        (f"{DEEPCHEM}/qm9.csv", 60_000_000, None),
+        f"Ramakrishnan et al., Sci. Data 1, 140022 (2014), doi:10.1038/sdata.2014.22; {MOLECULENET}",
+        licence="as its authors published it (figshare); the table is DeepChem's",
+        homepage="https://doi.org/10.6084/m9.figshare.c.978904.v5",
     ),
 }

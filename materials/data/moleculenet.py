@@ -32,7 +32,8 @@ def load(name: str, split: str, offline: bool = False) -> Molecules:
     """The molecules of a part of a set: train, val or test. Raises ConfigError where the file has no such part."""
     if name not in SETS:
         raise ConfigError(f"unknown molecule set '{name}'. Known: {', '.join(SETS)}.")
-    (path,) = fetch(DATASETS[name], offline=offline).values()
+    (file,) = DATASETS[name].files
+    path = fetch(DATASETS[name], [file.name], offline)[file.name]
     return read_packed(path, list(SETS[name].targets)).part(split)
 
 

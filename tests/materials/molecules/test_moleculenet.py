@@ -15,14 +15,31 @@ SMILES = (Path(__file__).parents[1] / "golden" / "molecules_200.smi").read_text(
 
 
 def test_registry_entries_are_complete() -> None:
-    assert len(DATASETS) == 12
-    for dataset in DATASETS.values():
+    for name, dataset in DATASETS.items():
         (file,), ((source,),) = dataset.files, [one.files for one in dataset.sources]
-        assert len(file.sha256 or "") == len(source.sha256 or "") == 64
-        assert (source.url or "").startswith("https://raw.githubusercontent.com/")
-        assert dataset.homepage.startswith("https://github.com/") and dataset.citation and dataset.licence
+        assert (len(file.sha256 or "") == 64) == (name not in ("muv", "qm9")), "nobody publishes their packed files"
+        assert (len(source.sha256 or "") == 64) == (name != "qm9"), "its host promises no bytes"
+        assert (source.url or "").startswith("https://raw.githubusercontent.com/" if source.sha256 else "https://")
+        assert dataset.homepage.startswith("https://") and dataset.citation and dataset.licence
     originals = [dataset.sources[0].files[0].name for dataset in DATASETS.values()]
-    assert len(set(originals)) == 12
+    assert len(set(originals)) == len(SETS) == 15
+
+
+def test_a_set_without_registered_bytes_is_made_from_its_original(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = ["mol_id", "smiles", "A", *SETS["qm9"].targets]
+    rows = [[f"gdb_{i}", "C" * i, 0, *range(12)] for i in range(1, 21)]
+    folder = tmp_path / "mirror" / "materials" / "originals"
+    folder.mkdir(parents=True)
+    with (folder / "qm9.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([columns, *rows])
+    monkeypatch.setenv("TRIFOLD_MIRROR", str(tmp_path / "mirror"))
+    monkeypatch.setenv("TRIFOLD_DATA", str(tmp_path / "data"))
+    parts = [load("qm9", split, offline=True) for split in ("train", "val", "test")]
+    assert [len(part) for part in parts] == [16, 2, 2]
+    assert all((part.targets["gap"] == 4).all() for part in parts)
+    assert SETS["qm9"].unit("cv") == "cal/(mol K)"
 
 
 def test_conversion_splits_names_and_drops(tmp_path: Path) -> None:
