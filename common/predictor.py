@@ -10,9 +10,9 @@ from __future__ import annotations
 import importlib.resources
 from abc import ABC
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 import torch
 from torch import nn
@@ -90,6 +90,11 @@ class Predictor(ABC):
         return {path.parent.name: path.parent for path in sorted(root.glob("*/model.json"))}
 
     @classmethod
+    def known_names(cls) -> list[str]:
+        """What `from_pretrained` takes besides folders."""
+        return list(cls.shipped())
+
+    @classmethod
     def _find(cls, name: str | Path) -> Path:
         shipped = cls.shipped()
         if str(name) in shipped:
@@ -98,14 +103,31 @@ class Predictor(ABC):
             return Path(name)
         raise ConfigError(
             f"no {cls.domain} model '{name}': it is neither a shipped model nor a folder with a model.json. "
-            f"{did_you_mean(str(name), list(shipped))}"
+            f"{did_you_mean(str(name), cls.known_names())}"
         )
 
 
-def _config(config_class: type, values: Mapping[str, Any], folder: Path) -> Any:
+def _config(config_class: type, values: Mapping[str, Any], folder: Path, within: str = "") -> Any:
+    """The hyper-parameters of a card as the dataclass that wrote them, dataclasses inside it included."""
     known = {field.name for field in fields(config_class)}
     if unknown := sorted(set(values) - known):
         raise CheckpointError(
-            f"{folder}/model.json has hyper-parameters this version does not know: {', '.join(unknown)}"
+            f"{folder}/model.json has hyper-parameters this version does not know: "
+            + ", ".join(within + name for name in unknown)
         )
-    return config_class(**values)
+    hints = get_type_hints(config_class)
+    typed = {name: _value(hints[name], value, folder, f"{within}{name}.") for name, value in values.items()}
+    try:
+        return config_class(**typed)
+    except TypeError as error:
+        raise CheckpointError(f"{folder}/model.json lacks hyper-parameters of this version: {error}") from error
+
+
+def _value(hint: Any, value: Any, folder: Path, within: str) -> Any:
+    """JSON has neither dataclasses nor tuples."""
+    kinds = [kind for kind in (hint, *get_args(hint)) if is_dataclass(kind) and isinstance(kind, type)]
+    if kinds and isinstance(value, Mapping):
+        return _config(kinds[0], value, folder, within)
+    if isinstance(value, list) and tuple in (get_origin(hint), *map(get_origin, get_args(hint))):
+        return tuple(value)
+    return value

@@ -119,3 +119,62 @@ class BenchmarkConfig(Section):
         default=None, min_length=1, description="folder of table and report; null: a new one under outputs/"
     )
     offline: bool = Field(default=False, description="never touch the network")
+
+
+class PredictConfig(Section):
+    """`trifold protein predict`."""
+
+    model: ModelName
+    input: str = Field(min_length=1, description="a FASTA file, or a folder of them; also .gz, .bz2, .xz")
+    output: str = Field(
+        min_length=1, description="folder of structures, arrays, summary.csv, rejected.csv, report.html"
+    )
+    msa_dir: str | None = Field(
+        default=None,
+        min_length=1,
+        description="folder with <name of a sequence>.a3m or .sto, for models that read them",
+    )
+    format: Literal["pdb", "mmcif", "both"] = Field(default="both", description="of the structures")
+    distogram: bool = Field(
+        default=True, description="write probabilities of distance too: 64 bins a pair, 12 MB at 300 residues"
+    )
+    cycles: int | None = Field(default=None, ge=1, le=64, description="of recycling; null: as the model was trained")
+    memory_gb: float | None = Field(default=None, gt=0, description="limit of the activations; null: what is free")
+    draw: int = Field(default=100, ge=0, description="predictions that the report shows; the table lists all")
+    dtype: Literal["float32", "bfloat16"] = Field(default="float32", description="bfloat16: products only")
+    device: Device = "auto"
+    offline: bool = Field(default=False, description="never touch the network")
+
+
+class EvaluateConfig(Section):
+    """`trifold protein evaluate`: a model on a data set, or predictions that lie in files."""
+
+    model: ModelName | None = Field(default=None, description="a model that `trifold models` shows, or its folder")
+    data: Literal["pdb5k", "chain-store", "cb513", "ts115", "ideal-chains"] = Field(
+        default="pdb5k", description="chains to predict and score; cb513 and ts115 know secondary structure only"
+    )
+    path: str | None = Field(default=None, min_length=1, description="data=chain-store: folder of `data prepare`")
+    split: Literal["train", "val", "test", "ts50"] = Field(default="test", description="part of the data set")
+    kind: Literal["all", "full", "ca"] = Field(default="all", description="all-atom chains, C-alpha chains, or both")
+    predictions: str | None = Field(default=None, min_length=1, description="folder or file of predicted structures")
+    structures: str | None = Field(
+        default=None, min_length=1, description="folder or file of the experimental ones, named as the predictions"
+    )
+    limit: int | None = Field(default=None, ge=1, description="score the first chains only; null: all")
+    cycles: int | None = Field(default=None, ge=1, le=64, description="of recycling; null: as the model was trained")
+    memory_gb: float | None = Field(default=None, gt=0, description="limit of the activations; null: what is free")
+    device: Device = "auto"
+    output: str | None = Field(
+        default=None, min_length=1, description="folder of report and scores; null: a new one under outputs/"
+    )
+    offline: bool = Field(default=False, description="never touch the network")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> EvaluateConfig:
+        if (self.model is None) == (self.predictions is None):
+            raise ValueError("give either model=<name> or predictions=<folder>")
+        if (self.predictions is None) != (self.structures is None):
+            raise ValueError("predictions and structures go together")
+        if (self.data == "chain-store") != (self.path is not None):
+            raise ValueError("data=chain-store and path=<folder> go together")
+        return self

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from common.app.errors import ConfigError
 from common.app.registry import did_you_mean
@@ -51,11 +51,18 @@ def registered(domains: Sequence[str]) -> dict[str, Dataset]:
 
 def list_datasets(known: dict[str, Dataset]) -> Table:
     """One row a data set."""
-    table = Table("name", "what it is", "MB", "licence")
+    names = Column("name", min_width=max(map(len, known), default=0))  # one that is cut off could not be asked for
+    table = Table(names, "what it is", "MB", "licence")
     for name, dataset in known.items():
-        size = "in place" if dataset.store else f"{dataset.bytes / 1e6:.1f}"
-        table.add_row(name, dataset.title, size, dataset.licence)
+        table.add_row(name, dataset.title, _size(dataset), dataset.licence)
     return table
+
+
+def _size(dataset: Dataset) -> str:
+    if dataset.store:
+        return "in place"
+    # of files whose publisher states no hash only an upper bound is known
+    return f"{dataset.bytes / 1e6:.1f}" if dataset.bytes else f"< {sum(f.bytes for f in dataset.files) / 1e6:.0f}"
 
 
 def fetch(dataset: Dataset) -> bool:

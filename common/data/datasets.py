@@ -86,9 +86,9 @@ class Dataset:
         return sum(file.bytes for file in self.files if file.sha256)
 
     def select(self, only: Sequence[str] | None) -> list[File]:
-        """The files called `only`; by default those with a registered SHA-256."""
+        """The files called `only`; by default those with a registered SHA-256, or all where none has one."""
         if only is None:
-            return [file for file in self.files if file.sha256]
+            return [file for file in self.files if file.sha256] or list(self.files)
         known = {file.name: file for file in self.files}
         for name in only:
             if name not in known:
@@ -99,7 +99,7 @@ class Dataset:
 def fetch(dataset: Dataset, only: Sequence[str] | None = None, offline: bool = False) -> dict[str, Path]:
     """Paths of a data set's files by name, brought to this machine where they are not there yet.
 
-    only     names of the files wanted (default: all with a registered SHA-256)
+    only     names of the files wanted (default: all with a registered SHA-256, or all where none has one)
     offline  never touch the network; folders, a mirror that is a folder, and originals already here still serve
 
     Raises DownloadError that lists what was tried and says how to get the data, their size and licence.

@@ -17,24 +17,25 @@ GDT_HA_A = (0.5, 1.0, 2.0, 4.0)
 
 def gdt_ts(model: Tensor, native: Tensor, mask: Tensor | None = None, length: Tensor | float | None = None) -> Tensor:
     """Total score [...] in 0-1: mean share of residues within 1, 2, 4 and 8 Å. Arguments as of `tm_score`."""
-    return _mean_share(model, native, mask, length, GDT_TS_A)
+    return shares_within(model, native, mask, length, GDT_TS_A).mean(-1)
 
 
 def gdt_ha(model: Tensor, native: Tensor, mask: Tensor | None = None, length: Tensor | float | None = None) -> Tensor:
     """High accuracy [...] in 0-1: mean share of residues within 0.5, 1, 2 and 4 Å. Arguments as of `tm_score`."""
-    return _mean_share(model, native, mask, length, GDT_HA_A)
+    return shares_within(model, native, mask, length, GDT_HA_A).mean(-1)
 
 
-def _mean_share(
+def shares_within(
     model: Tensor, native: Tensor, mask: Tensor | None, length: Tensor | float | None, thresholds_a: tuple[float, ...]
 ) -> Tensor:
+    """The largest share of residues within each threshold [..., T]; further arguments as of `tm_score`."""
     present = torch.ones_like(native[..., 0], dtype=torch.bool) if mask is None else mask
     norm = present.sum(-1) if length is None else torch.as_tensor(length, device=native.device)
     counts = [
         largest_sum(model, native, mask, _within, native.new_tensor(threshold), sharp=True)
         for threshold in thresholds_a
     ]
-    return torch.stack(counts).mean(0) / norm.clamp_min(1)
+    return torch.stack(counts, -1) / norm.clamp_min(1)[..., None]
 
 
 def _within(squared: Tensor, scale: Tensor) -> Tensor:

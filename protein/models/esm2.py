@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from protein.data.residues import LETTERS_X
 from protein.models.attention import attend, key_bias
 
 TOKENS = (
@@ -84,6 +85,15 @@ class ESM2(nn.Module):
         kept = (present & ~masked)[..., None]
         embedded = self.embedding(tokens)
         return (embedded * scale * kept).to(embedded.dtype)
+
+
+def tokens_of(types: Tensor, mask: Tensor) -> Tensor:
+    """Tokens [B, N + 2] of residue types [B, N] where mask [B, N] bool, which ends with padding."""
+    table = torch.tensor([TOKENS.index(letter) for letter in LETTERS_X], device=types.device)
+    tokens = torch.full((types.shape[0], types.shape[1] + 2), PAD, device=types.device)
+    tokens[:, 0] = CLS
+    tokens[:, 1:-1] = torch.where(mask, table[types], PAD)
+    return tokens.scatter_(1, mask.sum(1, keepdim=True) + 1, EOS)
 
 
 class _Head(nn.Module):

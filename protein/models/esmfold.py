@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from protein.data.residues import LETTERS_X
 from protein.models.blocks import through
 from protein.models.chunking import collect
 from protein.models.confidence_heads import DistogramHead, LDDTHead
-from protein.models.esm2 import CLS, EOS, ESM2, PAD, SIZES, TOKENS, ESM2Config
+from protein.models.esm2 import ESM2, SIZES, ESM2Config, tokens_of
 from protein.models.fold_output import FoldOutput
 from protein.models.folding_block import FoldingBlock
 from protein.models.linear import linear
@@ -51,7 +50,6 @@ class ESMFold(nn.Module):
     """Types of residues to a structure."""
 
     config_class = ESMFoldConfig
-    token_of_type: Tensor
 
     def __init__(self, config: ESMFoldConfig) -> None:
         super().__init__()
@@ -78,8 +76,6 @@ class ESMFold(nn.Module):
         self.distogram = DistogramHead(pair)
         self.aligned_error = linear(pair, 64)
         self.residue = linear(single, TYPES)
-        tokens = torch.tensor([TOKENS.index(letter) for letter in LETTERS_X])
-        self.register_buffer("token_of_type", tokens, persistent=False)
 
     def forward(
         self,
@@ -125,11 +121,7 @@ class ESMFold(nn.Module):
 
     def language_states(self, types: Tensor, mask: Tensor) -> Tensor:
         """The language model's states [B, N, width], averaged over layers with learned weights."""
-        tokens = torch.full((types.shape[0], types.shape[1] + 2), PAD, device=types.device)
-        tokens[:, 0] = CLS
-        tokens[:, 1:-1] = torch.where(mask, self.token_of_type[types], PAD)
-        tokens.scatter_(1, mask.sum(1, keepdim=True) + 1, EOS)
-        total = torch.zeros((), device=types.device)
+        tokens, total = tokens_of(types, mask), torch.zeros((), device=types.device)
         for weight, state in zip(self.state_weight.softmax(0), self.language.states(tokens), strict=True):
             total = total + weight * state[:, 1:-1]
         return total

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from protein.models.alphafold import AlphaFoldConfig
 from protein.models.confidence_heads import DISTANCE_BINS
 from protein.models.esmfold import ESMFoldConfig
+from protein.models.fold import FoldConfig
 
 BYTES, GB = 4, 1e9
 
@@ -33,9 +34,11 @@ class TrunkShape:
     product: int = 0
 
     @classmethod
-    def of(cls, config: ESMFoldConfig | AlphaFoldConfig) -> TrunkShape:
-        """Of a published architecture."""
+    def of(cls, config: FoldConfig | ESMFoldConfig | AlphaFoldConfig) -> TrunkShape:
+        """Of an architecture."""
         structure = config.structure
+        if isinstance(config, FoldConfig):
+            return cls(config.pair, config.pair, structure.pair, structure.heads, 1)
         if isinstance(config, ESMFoldConfig):
             return cls(config.pair, config.pair, structure.pair, structure.heads, 2)
         trunk = config.evoformer

@@ -1,0 +1,1 @@
+"""Config root of `trifold protein evaluate`."""

@@ -1,0 +1,92 @@
+"""From what a model returns to predictions.  Shapes: B chains, N residues of the longest, L of one, K bins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.app.errors import NumericalError
+from protein.data.residues import COLUMN37, HAS_ATOM37, TYPE_OF_NAME, types_of
+from protein.data.states import STATES
+from protein.geometry.atom_layout import atom14_to_atom37
+from protein.geometry.secondary_structure import assign
+from protein.losses.confidence import expected_aligned_error
+from protein.losses.distogram import edges
+from protein.model_inputs import Query
+from protein.models.chunking import slices
+from protein.models.fold_output import FoldOutput
+from protein.prediction import Prediction, contact_probability
+
+ROWS = 64
+"""Of pairs whose probabilities are computed at a time."""
+
+BACKBONE = [COLUMN37[name] for name in ("N", "CA", "C", "O")]
+
+
+def predictions_of(output: FoldOutput, queries: Sequence[Query], distogram: bool = False) -> list[Prediction]:
+    """One prediction a query; raises NumericalError where coordinates are not finite.
+
+    distogram  also keep the probabilities of distances
+    """
+    plddt = output.plddt()
+    if plddt.ndim == 3:  # of every atom
+        plddt = plddt[..., COLUMN37["CA"]]
+    ptm = None if output.aligned_error is None else output.ptm()
+    return [
+        _prediction(output, row, query, plddt[row], None if ptm is None else float(ptm[row]), distogram)
+        for row, query in enumerate(queries)
+    ]
+
+
+def _prediction(
+    output: FoldOutput, row: int, query: Query, plddt: Tensor, ptm: float | None, distogram: bool
+) -> Prediction:
+    length, types = len(query.sequence), types_of(query.sequence)
+    atoms = output.structure.atom14[row, :length].float().cpu()
+    if not bool(torch.isfinite(atoms).all()):
+        raise NumericalError(f"{query.id}: coordinates are not finite; expected finite ones, try dtype='float32'")
+    coords = atom14_to_atom37(torch.from_numpy(types), atoms).numpy()
+    coords[~HAS_ATOM37[types]] = np.nan
+    secondary, error = output.secondary, output.aligned_error
+    probabilities, contacts = _distances(output.distogram[row, :length, :length], distogram)
+    return Prediction(
+        id=query.id,
+        sequence=query.sequence,
+        coords=coords,
+        plddt=plddt[:length].cpu().numpy(),
+        contacts=contacts,
+        secondary=from_coordinates(coords, types) if secondary is None else _letters(secondary[row, :length]),
+        pae=None if error is None else _by_rows(expected_aligned_error, error[row, :length, :length]),
+        ptm=ptm,
+        distogram=probabilities,
+        changes=query.changes,
+    )
+
+
+def from_coordinates(coords: np.ndarray, types: np.ndarray) -> str:
+    """Secondary structure [L] by DSSP of atom37 coordinates [L, 37, 3] in Å and residue types [L]."""
+    return assign(coords[:, BACKBONE], types == TYPE_OF_NAME["PRO"])
+
+
+def _letters(logits: Tensor) -> str:
+    return "".join(STATES[state] for state in logits.argmax(-1).tolist())
+
+
+def _distances(logits: Tensor, keep: bool) -> tuple[np.ndarray | None, np.ndarray]:
+    """Probabilities [L, L, K] float16 if they are kept, and those of contacts [L, L], from logits [L, L, K]."""
+    upper = edges(logits.shape[-1]).numpy()
+    contacts = np.empty(logits.shape[:2], np.float32)
+    probabilities = np.empty(logits.shape, np.float16) if keep else None
+    for where in slices(len(logits), ROWS):
+        part = logits[where].float().softmax(-1).cpu().numpy()
+        contacts[where] = contact_probability(part, upper)
+        if probabilities is not None:
+            probabilities[where] = part
+    return probabilities, contacts
+
+
+def _by_rows(function: Callable[[Tensor], Tensor], logits: Tensor) -> np.ndarray:
+    return torch.cat([function(logits[where]).cpu() for where in slices(len(logits), ROWS)]).numpy()

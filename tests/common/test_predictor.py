@@ -1,0 +1,72 @@
+"""A saved model comes back with its hyper-parameters as they were, however they are nested."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from common.app.errors import CheckpointError
+from common.app.registry import Registry
+from common.data.artifact import write_artifact
+from common.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Part:
+    width: int = 3
+    steps: tuple[int, ...] = (1, 2)
+
+
+@dataclass(frozen=True)
+class Whole:
+    size: int
+    part: Part = field(default_factory=Part)
+    other: Part | None = None
+
+
+class Net(nn.Linear):
+    config_class = Whole
+
+    def __init__(self, config: Whole) -> None:
+        super().__init__(config.size, config.part.width)
+        self.config = config
+
+
+class Toy(Predictor):
+    domain = "toy"
+    architectures = Registry("model", {"net": f"{__name__}:Net"})
+
+    @classmethod
+    def shipped(cls) -> dict[str, Path]:
+        return {}
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Registry, "__getitem__", lambda self, name: {"net": Net}[name])
+
+
+CONFIG = Whole(4, Part(5, (7, 8, 9)), Part(1, ()))
+
+
+def test_nested_hyper_parameters_come_back_as_they_were(tmp_path: Path) -> None:
+    folder = Toy(Net(CONFIG), {"architecture": "net"}, "cpu").save_pretrained(tmp_path / "model")
+    again = Toy.from_pretrained(folder, "cpu").model
+    assert again.config == CONFIG and isinstance(again.config.part, Part) and again.config.part.steps == (7, 8, 9)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"part": {"widht": 3}}, r"part\.widht"), ({"depth": 3}, "depth"), ({"size": None}, "lacks .*size")],
+)
+def test_other_hyper_parameters_are_named(tmp_path: Path, change: dict, message: str) -> None:
+    values = json.loads(json.dumps(asdict(CONFIG))) | change
+    values = {name: value for name, value in values.items() if value is not None}
+    card = {"domain": "toy", "architecture": "net", "hyper_parameters": values}
+    write_artifact(tmp_path / "model", {"model.safetensors": Net(CONFIG).state_dict(), "model.json": card})
+    with pytest.raises(CheckpointError, match=message):
+        Toy.from_pretrained(tmp_path / "model", "cpu")
