@@ -51,7 +51,8 @@ class FoldConfig:
     """The defaults are those of `fold-small`.
 
     sequence_blocks, blocks  before the trunk, and of the trunk
-    triangle_heads           of attention around triangles; 0: none
+    triangle_every           every so manieth block has triangle multiplication
+    triangle_heads           of attention around triangles, in the same blocks; 0: none
     profile                  whether the model takes the profile of an alignment
     language                 width of a language model's states; 0: it takes none
     """
@@ -59,8 +60,9 @@ class FoldConfig:
     single: int = 128
     pair: int = 32
     sequence_blocks: int = 4
-    blocks: int = 6
+    blocks: int = 8
     heads: int = 8
+    triangle_every: int = 2
     triangle_heads: int = 0
     reach: int = 32
     lddt_width: int = 64
@@ -187,17 +189,18 @@ class FoldBlock(nn.Module):
     def __init__(self, config: FoldConfig, number: int) -> None:
         super().__init__()
         self.dropout = config.dropout
-        single, pair, turn = config.single, config.pair, number % 2 == 1
+        single, pair = config.single, config.pair
+        with_triangles, turn = (number + 1) % config.triangle_every == 0, number // config.triangle_every % 2 == 1
         self.bias = PairBias(pair, config.heads)
         self.norm = nn.LayerNorm(single)
         self.attention = Attention(single, config.heads, single // config.heads)
         self.transition = Transition(single, 2)
         self.to_pair = SequenceToPair(single, pair)
         self.convolution = PairConvolution(pair, DILATIONS[number % len(DILATIONS)], config.dropout)
-        self.triangle = TriangleMultiplication(pair, pair, not turn, config.dropout)
-        width = pair // config.triangle_heads if config.triangle_heads else 0
+        heads = config.triangle_heads
+        self.triangle = TriangleMultiplication(pair, pair, not turn, config.dropout) if with_triangles else None
         self.triangle_attention = (
-            TriangleAttention(pair, config.triangle_heads, width, turn, config.dropout) if width else None
+            TriangleAttention(pair, heads, pair // heads, turn, config.dropout) if with_triangles and heads else None
         )
         self.pair_transition = Transition(pair, 2)
 
@@ -208,7 +211,8 @@ class FoldBlock(nn.Module):
         single = self.transition(single[:, None])[:, 0]
         pair = self.to_pair(single, pair, chunk)
         pair = self.convolution(pair, mask, chunk)
-        pair = self.triangle(pair, mask, chunk)
+        if self.triangle is not None:
+            pair = self.triangle(pair, mask, chunk)
         if self.triangle_attention is not None:
             pair = self.triangle_attention(pair, mask, chunk)
         return single, self.pair_transition(pair, chunk)

@@ -11,7 +11,7 @@ from protein.models.pair_convolution import PairConvolution
 from tests.protein.models.conftest import STRUCTURE, randomized
 
 CONFIG = FoldConfig(
-    single=16, pair=8, sequence_blocks=1, blocks=3, heads=2, triangle_heads=2, reach=4, lddt_width=4, dropout=0.0,
+    single=16, pair=8, sequence_blocks=1, blocks=4, heads=2, triangle_heads=2, reach=4, lddt_width=4, dropout=0.0,
     structure=replace(STRUCTURE, single=16),
 )  # fmt: skip
 

@@ -1,0 +1,108 @@
+"""Tables: published values as data, and which shipped model or recipe gives our rows beside them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from common.app.composition import load_config
+from common.app.errors import ConfigError
+from common.results.report import Section, write_report
+from common.results.tables import Row, Table
+from common.training.run_directory import OUTPUTS
+from protein.config import BenchmarkConfig, Pdb5k, TrainConfig
+from protein.data.secondary_structure_sets import SETS, load
+from protein.evaluation import score_chains, score_sequences, summary
+from protein.evaluation_report import sections_of
+from protein.predictor import StructurePredictor
+from protein.samples import open_source
+from protein.study import train
+
+TABLES = Path(__file__).parent
+OURS = {"pdb5k": {"fold-small": "fold_small"}}
+"""By table: shipped models and the recipes that make them."""
+
+COLUMNS = {"lddt": "lddt_ca", "tm": "tm_score", "gdt_ts": "gdt_ts", "precision": "p_long_l5"}
+"""Columns of the table and the scores in them; Q3 comes in percent."""
+
+
+def run(config: BenchmarkConfig) -> None:
+    """Print the table with our rows; write it as table.json and report.html."""
+    folder = Path(config.output) if config.output else _new_folder(config.table)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, sections = [], []
+    for model, experiment in OURS[config.table].items():
+        if not config.train and model not in StructurePredictor.shipped():
+            raise ConfigError(f"{model} is not shipped; train=true runs its recipe")
+        path = _trained(experiment, config) if config.train else model
+        predictor = StructurePredictor.from_pretrained(path, config.device)
+        for protocol, values, scores, seconds in _measured(predictor, config.offline):
+            rows.append(_row(predictor, protocol, values, len(scores), seconds, config.table))
+            if protocol == "test":
+                scores.drop(columns=["residue_plddt", "residue_lddt"]).to_csv(folder / f"{model}.csv", index=False)
+                sections += sections_of(scores, summary(scores))
+    table = Table.load(TABLES / f"{config.table}.yaml").with_rows(*rows)
+    Console().print(table.to_rich())
+    (folder / "table.json").write_text(json.dumps(table.to_json(), indent=1))
+    report = write_report(folder / "report.html", table.title, [Section("Results", table.to_html()), *sections])
+    print(f"table: {folder / 'table.json'}  report: {report}")
+
+
+def _measured(
+    predictor: StructurePredictor, offline: bool
+) -> Iterator[tuple[str, dict[str, float], pd.DataFrame, float]]:
+    """Protocol, values, scores by chain, seconds."""
+    started = time.perf_counter()
+    scores = score_chains(predictor, open_source(Pdb5k(name="pdb5k"), ("test",), offline).splits["test"])
+    means = summary(scores)
+    for name, value in means.items():
+        print(f"  {name:24s} {value:.4f}")
+    values = {column: means[score] for column, score in COLUMNS.items()}
+    yield "test", {**values, "q3": 100 * means["q3"]}, scores, time.perf_counter() - started
+    for name in SETS:
+        started = time.perf_counter()
+        scores = score_sequences(predictor, [one for one in load(name, offline) if not one.has_homologue])
+        yield name, {"q3": 100 * summary(scores)["q3"]}, scores, time.perf_counter() - started
+
+
+def _trained(experiment: str, config: BenchmarkConfig) -> Path:
+    """The model of a new run of the recipe."""
+    settings = [f"experiment={experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
+    recipe = load_config("protein", "train", [*settings, "resume=auto"])
+    assert isinstance(recipe, TrainConfig)
+    run_directory = train(recipe)
+    assert run_directory is not None
+    return run_directory.path / "model"
+
+
+def _row(
+    predictor: StructurePredictor, protocol: str, values: dict[str, float], chains: int, seconds: float, table: str
+) -> Row:
+    card = predictor.card
+    training = card["training"]
+    hardware = ", ".join(training["gpus"]) or f"{training['processes']} x {training['cpu']}"
+    parameters = sum(parameter.numel() for parameter in predictor.model.parameters())
+    return Row(
+        system=f"Trifold {card['name']}",
+        values=values,
+        source=f"trifold protein benchmark table={table}",
+        protocol=protocol,
+        ours=True,
+        details={
+            "architecture": f"{card['architecture']}, {parameters / 1e6:.2f} M parameters",
+            "training chains": card["data"]["training_chains"],
+            "seed": training["seed"],
+            "training": f"{training['minutes']:.0f} min, {hardware}",
+            "N": chains,
+            "time": f"{seconds:.0f} s",
+        },
+    )
+
+
+def _new_folder(table: str) -> Path:
+    return OUTPUTS / "protein" / f"benchmark-{table}" / time.strftime("%Y-%m-%d_%H-%M-%S")

@@ -1,0 +1,131 @@
+"""Small movements that make a predicted chain chemically possible: peptide bonds, planar trans peptides, no clashes.
+
+Residues stay rigid but for their torsions, so bonds within them keep their ideal lengths. What is minimised
+is a sum of squares: distances across each peptide bond from their textbook values, the bond that closes the ring of
+proline, overlaps of atoms, and how far C-alpha atoms have gone from where they were predicted.
+Shapes: N residues of one chain.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from protein.data.residues import COLUMN14, TYPE_OF_NAME, UNKNOWN
+from protein.geometry.all_atom import frames_of_torsions, place_atoms
+from protein.geometry.chain_growth import grow_backbone
+from protein.geometry.frames import Frames
+from protein.geometry.ideal_geometry import BOND_MEAN
+from protein.geometry.overlaps import OVERLAP_A
+from protein.geometry.residue_tables import look_up
+
+PEPTIDE_PAIRS = ((2, 0), (1, 0), (2, 1), (1, 1), (3, 0), (3, 1))
+"""Atoms (columns of atom14) of a residue and the next whose distances fix a planar peptide: C-N, CA-N, C-CA, CA-CA,
+O-N, O-CA."""
+
+PEPTIDE_A, OVERLAP_WIDTH_A, STAY_A = 0.02, 0.1, 3.0
+"""Deviations that cost 1 each: of a peptide's distance, of an overlap, of a C-alpha atom from its predicted place."""
+
+MARGIN_A = 0.15
+"""Atoms are kept this much farther apart than counts as a clash."""
+
+REACH_A = 1.0
+"""Pairs of atoms that are within this of a clash are watched until the next search."""
+
+SEARCHES, STEPS = 8, 25
+"""Searches for pairs of atoms, and steps of the optimiser after each."""
+
+
+def relax(types: Tensor, backbone: Frames, torsions: Tensor, follows: Tensor) -> Tensor:
+    """Atoms [N, 14, 3] in Å near those of a prediction.
+
+    types     [N] int64
+    backbone  [N]
+    torsions  [N, 7, 2] sine and cosine
+    follows   [N] bool, bonded to the residue before
+
+    Limited-memory BFGS (Liu & Nocedal, Math. Program. 45, 503 (1989), doi:10.1007/BF01589116).
+    """
+    types = types.clamp(max=UNKNOWN)
+    start = Frames(backbone.rotation.detach().double(), backbone.translation.detach().double())
+    sine, cosine = torsions.detach().double().unbind(-1)
+    turn = torch.zeros(len(types), 3 + 3 + 7, dtype=torch.float64, device=types.device, requires_grad=True)
+
+    def atoms() -> Tensor:
+        step = torch.cat([turn[:, :3], turn[:, 3:6]], -1)
+        sin, cos = torch.sin(turn[:, 6:]), torch.cos(turn[:, 6:])
+        turned = torch.stack([sine * cos + cosine * sin, cosine * cos - sine * sin], -1)
+        return place_atoms(types, frames_of_torsions(types, start.update(step), turned))
+
+    for _ in range(SEARCHES):
+        with torch.no_grad():
+            first, second, lowest = near_pairs(atoms(), types)
+        optimizer = torch.optim.LBFGS([turn], max_iter=STEPS, line_search_fn="strong_wolfe")
+
+        def cost() -> Tensor:
+            optimizer.zero_grad()
+            found = atoms()
+            flat = found.flatten(0, 1)
+            apart = (flat[first] - flat[second]).square().sum(-1).clamp_min(1e-6).sqrt()
+            overlap = torch.relu(lowest + MARGIN_A - apart) / OVERLAP_WIDTH_A
+            gone = (found[:, 1] - start.translation) / STAY_A
+            ring = ring_errors(found, types)
+            total = sum(part.square().sum() for part in (peptide_errors(found, follows), ring, overlap, gone))
+            assert isinstance(total, Tensor)
+            total.backward()
+            return total
+
+        optimizer.step(cost)
+    return atoms().detach().to(backbone.translation.dtype)
+
+
+def peptide_errors(atom14: Tensor, follows: Tensor) -> Tensor:
+    """Deviations [N - 1, 6] of the distances across peptide bonds, in units of PEPTIDE_A; zero where there is none."""
+    ideal = _peptide_distances().to(atom14)
+    before, after = ([pair[side] for pair in PEPTIDE_PAIRS] for side in range(2))
+    apart = (atom14[:-1, before] - atom14[1:, after]).square().sum(-1).clamp_min(1e-6).sqrt()
+    return (apart - ideal) / PEPTIDE_A * follows[1:, None]
+
+
+def ring_errors(atom14: Tensor, types: Tensor) -> Tensor:
+    """Deviations of the bond N-CD of prolines from its length, in units of PEPTIDE_A: it depends on their torsions."""
+    proline = TYPE_OF_NAME["PRO"]
+    nitrogen, delta = 0, COLUMN14[proline]["CD"]
+    atoms = atom14[types == proline]
+    apart = (atoms[:, nitrogen] - atoms[:, delta]).square().sum(-1).clamp_min(1e-6).sqrt()
+    return (apart - BOND_MEAN[proline, nitrogen, delta]) / PEPTIDE_A
+
+
+def near_pairs(atom14: Tensor, types: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Atoms that clash or may soon: two indices into the 14 N atoms [P], and the least distance allowed [P] in Å.
+
+    As for `overlaps`, atoms of one residue, those of a peptide bond and two sulphurs of cysteines do not count.
+    """
+    has = look_up("has_atom14", types)
+    ca = atom14[:, 1]
+    extent = ((atom14 - ca[:, None]).norm(dim=-1) * has).amax(-1)
+    widest = 2 * float(look_up("radius14", types, atom14.dtype).max()) - OVERLAP_A + REACH_A
+    close = torch.cdist(ca, ca) < extent[:, None] + extent + widest
+    i, j = torch.nonzero(close.triu(1), as_tuple=True)
+    radius = look_up("radius14", types, atom14.dtype)
+    lowest = radius[i, :, None] + radius[j, None, :] - OVERLAP_A
+    counts = has[i, :, None] & has[j, None, :]
+    carbon, nitrogen, cysteine = 2, 0, TYPE_OF_NAME["CYS"]
+    sulphur = COLUMN14[cysteine]["SG"]
+    counts[j - i == 1, carbon, nitrogen] = False
+    counts[(types[i] == cysteine) & (types[j] == cysteine), sulphur, sulphur] = False
+    pair, one, other = torch.nonzero(counts & (torch.cdist(atom14[i], atom14[j]) < lowest + REACH_A), as_tuple=True)
+    return i[pair] * 14 + one, j[pair] * 14 + other, lowest[pair, one, other]
+
+
+@cache
+def _peptide_distances() -> Tensor:
+    """[6] Å, of PEPTIDE_PAIRS in two ideal residues."""
+    types = torch.zeros(2, dtype=torch.long)
+    straight = torch.full((2,), torch.pi, dtype=torch.float64)
+    backbone = grow_backbone(types, straight, straight, straight)
+    extended = torch.tensor([0.0, -1.0], dtype=torch.float64).expand(2, 7, 2)
+    atoms = place_atoms(types, frames_of_torsions(types, backbone, extended))
+    return torch.stack([(atoms[0, one] - atoms[1, other]).norm() for one, other in PEPTIDE_PAIRS])
