@@ -69,7 +69,7 @@ def with_states(chains: Chains) -> Chains:
         return chains
     digest = hashlib.sha256()
     for array in (chains.lengths, chains.types, chains.atom14[:, :4], chains.states):
-        digest.update(np.ascontiguousarray(array))
+        digest.update(array.tobytes())
     key = {"chains": digest.hexdigest()}
     return replace(
         chains, states=cached_arrays("states", key, VERSION, lambda: {"states": _assigned(chains)})["states"]

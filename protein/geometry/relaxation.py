@@ -8,7 +8,8 @@ Shapes: N residues of one chain.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,6 +38,17 @@ REACH_A = 1.0
 SEARCHES, STEPS = 8, 25
 """Searches for pairs of atoms, and steps of the optimiser after each."""
 
+MOVES = 3 + 3 + 7
+"""Ways that a residue can move: a turn, a shift, and seven torsions."""
+
+
+class Pairs(NamedTuple):
+    """Atoms that clash or may soon: two indices into the 14 N atoms [P], and the least distance allowed [P] in Å."""
+
+    first: Tensor
+    second: Tensor
+    lowest: Tensor
+
 
 def relax(types: Tensor, backbone: Frames, torsions: Tensor, follows: Tensor) -> Tensor:
     """Atoms [N, 14, 3] in Å near those of a prediction.
@@ -48,45 +60,49 @@ def relax(types: Tensor, backbone: Frames, torsions: Tensor, follows: Tensor) ->
 
     Limited-memory BFGS (Liu & Nocedal, Math. Program. 45, 503 (1989), doi:10.1007/BF01589116).
     """
-    types = types.clamp(max=UNKNOWN)
-    start = Frames(backbone.rotation.detach().double(), backbone.translation.detach().double())
-    sine, cosine = torsions.detach().double().unbind(-1)
-    turn = torch.zeros(len(types), 3 + 3 + 7, dtype=torch.float64, device=types.device, requires_grad=True)
+    chain = _Chain(types.clamp(max=UNKNOWN), backbone, torsions, follows)
+    move = torch.zeros(len(types), MOVES, dtype=torch.float64, device=types.device, requires_grad=True)
+    with torch.enable_grad():
+        for _ in range(SEARCHES):
+            pairs = near_pairs(chain.atoms(move).detach(), chain.types)
+            optimizer = torch.optim.LBFGS([move], max_iter=STEPS, line_search_fn="strong_wolfe")
+            optimizer.step(partial(chain.cost, move, pairs))
+    return chain.atoms(move).detach().to(backbone.translation.dtype)
 
-    def atoms() -> Tensor:
-        step = torch.cat([turn[:, :3], turn[:, 3:6]], -1)
-        sin, cos = torch.sin(turn[:, 6:]), torch.cos(turn[:, 6:])
-        turned = torch.stack([sine * cos + cosine * sin, cosine * cos - sine * sin], -1)
-        return place_atoms(types, frames_of_torsions(types, start.update(step), turned))
 
-    for _ in range(SEARCHES):
-        with torch.no_grad():
-            first, second, lowest = near_pairs(atoms(), types)
-        optimizer = torch.optim.LBFGS([turn], max_iter=STEPS, line_search_fn="strong_wolfe")
+class _Chain:
+    """A predicted chain, to be moved by [N, 13]: a turn and a shift of each residue, and turns about its torsions."""
 
-        def cost() -> Tensor:
-            optimizer.zero_grad()
-            found = atoms()
-            flat = found.flatten(0, 1)
-            apart = (flat[first] - flat[second]).square().sum(-1).clamp_min(1e-6).sqrt()
-            overlap = torch.relu(lowest + MARGIN_A - apart) / OVERLAP_WIDTH_A
-            gone = (found[:, 1] - start.translation) / STAY_A
-            ring = ring_errors(found, types)
-            total = sum(part.square().sum() for part in (peptide_errors(found, follows), ring, overlap, gone))
-            assert isinstance(total, Tensor)
-            total.backward()
-            return total
+    def __init__(self, types: Tensor, backbone: Frames, torsions: Tensor, follows: Tensor) -> None:
+        self.types, self.follows = types, follows
+        self.backbone = Frames(backbone.rotation.detach().double(), backbone.translation.detach().double())
+        self.sine, self.cosine = torsions.detach().double().unbind(-1)
 
-        optimizer.step(cost)
-    return atoms().detach().to(backbone.translation.dtype)
+    def atoms(self, move: Tensor) -> Tensor:
+        """[N, 14, 3] in Å."""
+        sine, cosine = torch.sin(move[:, 6:]), torch.cos(move[:, 6:])
+        turned = [self.sine * cosine + self.cosine * sine, self.cosine * cosine - self.sine * sine]
+        groups = frames_of_torsions(self.types, self.backbone.update(move[:, :6]), torch.stack(turned, -1))
+        return place_atoms(self.types, groups)
+
+    def cost(self, move: Tensor, pairs: Pairs) -> Tensor:
+        """What is minimised; its gradient goes to `move`."""
+        atoms = self.atoms(move)
+        flat = atoms.flatten(0, 1)
+        overlap = torch.relu(pairs.lowest + MARGIN_A - _length(flat[pairs.first] - flat[pairs.second]))
+        gone = atoms[:, 1] - self.backbone.translation
+        errors = [peptide_errors(atoms, self.follows), ring_errors(atoms, self.types), overlap / OVERLAP_WIDTH_A,
+                  gone / STAY_A]  # fmt: skip
+        total = torch.stack([error.square().sum() for error in errors]).sum()
+        (move.grad,) = torch.autograd.grad(total, [move])
+        return total.detach()
 
 
 def peptide_errors(atom14: Tensor, follows: Tensor) -> Tensor:
     """Deviations [N - 1, 6] of the distances across peptide bonds, in units of PEPTIDE_A; zero where there is none."""
     ideal = _peptide_distances().to(atom14)
     before, after = ([pair[side] for pair in PEPTIDE_PAIRS] for side in range(2))
-    apart = (atom14[:-1, before] - atom14[1:, after]).square().sum(-1).clamp_min(1e-6).sqrt()
-    return (apart - ideal) / PEPTIDE_A * follows[1:, None]
+    return (_length(atom14[:-1, before] - atom14[1:, after]) - ideal) / PEPTIDE_A * follows[1:, None]
 
 
 def ring_errors(atom14: Tensor, types: Tensor) -> Tensor:
@@ -94,12 +110,11 @@ def ring_errors(atom14: Tensor, types: Tensor) -> Tensor:
     proline = TYPE_OF_NAME["PRO"]
     nitrogen, delta = 0, COLUMN14[proline]["CD"]
     atoms = atom14[types == proline]
-    apart = (atoms[:, nitrogen] - atoms[:, delta]).square().sum(-1).clamp_min(1e-6).sqrt()
-    return (apart - BOND_MEAN[proline, nitrogen, delta]) / PEPTIDE_A
+    return (_length(atoms[:, nitrogen] - atoms[:, delta]) - BOND_MEAN[proline, nitrogen, delta]) / PEPTIDE_A
 
 
-def near_pairs(atom14: Tensor, types: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Atoms that clash or may soon: two indices into the 14 N atoms [P], and the least distance allowed [P] in Å.
+def near_pairs(atom14: Tensor, types: Tensor) -> Pairs:
+    """The pairs of a chain's atoms [N, 14, 3].
 
     As for `overlaps`, atoms of one residue, those of a peptide bond and two sulphurs of cysteines do not count.
     """
@@ -117,7 +132,12 @@ def near_pairs(atom14: Tensor, types: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     counts[j - i == 1, carbon, nitrogen] = False
     counts[(types[i] == cysteine) & (types[j] == cysteine), sulphur, sulphur] = False
     pair, one, other = torch.nonzero(counts & (torch.cdist(atom14[i], atom14[j]) < lowest + REACH_A), as_tuple=True)
-    return i[pair] * 14 + one, j[pair] * 14 + other, lowest[pair, one, other]
+    return Pairs(i[pair] * 14 + one, j[pair] * 14 + other, lowest[pair, one, other])
+
+
+def _length(vector: Tensor) -> Tensor:
+    """[...] of vectors [..., 3], with a finite gradient at zero."""
+    return vector.square().sum(-1).clamp_min(1e-6).sqrt()
 
 
 @cache

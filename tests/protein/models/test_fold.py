@@ -74,7 +74,7 @@ def test_gradients_reach_every_weight(fold):
     found = fold(torch.randint(0, 20, (1, 11)), cycles=2)
     outputs = [found.structure.atom14, found.structure.torsions, found.lddt, found.distogram, found.aligned_error,
                found.secondary, found.language]  # fmt: skip
-    sum((output * torch.randn_like(output)).mean() for output in outputs).backward()
+    torch.stack([(output * torch.randn_like(output)).mean() for output in outputs]).sum().backward()
     without = [name for name, p in fold.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
     assert without == []
 
