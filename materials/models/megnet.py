@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from materials.models.atomic_graph import AtomicGraph, sum_rows
 from materials.models.crystal_graph import Z
-from materials.models.set2set import Set2Set
+from materials.models.set2set import ForgetfulSet2Set, Set2Set
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,10 @@ class MEGNetConfig:
     convolution_hidden: Sequence[int] = (64, 64, 32)
     readout_hidden: Sequence[int] = (32, 16)
     readout_steps: int = 2
+    readout_narrow: int | None = None
+    """Width that atoms and bonds are narrowed to for the weights of 2018 (ForgetfulSet2Set); None: Set2Set."""
+    activate_updates: bool = True
+    """Whether the last layer of a block's update is activated; in the weights of 2018 it is not."""
     cutoff_a: float = 4.0
     receiver: Literal["target", "source"] = "target"
     """Which end of a directed edge averages over its edges; weights trained with matgl 4 have "source"."""
@@ -72,7 +76,7 @@ class Block(nn.Module):
         self.receiver = config.receiver
         self.dense = Features(*(softplus_mlp(width, *config.hidden) if dense else nn.Identity() for _ in range(3)))
         self.update = Features(
-            softplus_mlp(4 * width, *hidden), softplus_mlp(3 * width, *hidden), softplus_mlp(3 * width, *hidden)
+            *(softplus_mlp(k * width, *hidden, activate_last=config.activate_updates) for k in (4, 3, 3))
         )
 
     def forward(
@@ -109,9 +113,10 @@ class MEGNet(nn.Module):
             softplus_mlp(config.state_width, *config.hidden),
         )
         self.blocks = nn.ModuleList(Block(config, dense=number > 0) for number in range(config.blocks))
-        self.edge_pool = Set2Set(width, config.readout_steps)
-        self.atom_pool = Set2Set(width, config.readout_steps)
-        self.readout = softplus_mlp(5 * width, *config.readout_hidden, 1, activate_last=False)
+        self.edge_pool, self.atom_pool = _pool(config), _pool(config)
+        self.readout = softplus_mlp(
+            4 * (config.readout_narrow or width) + width, *config.readout_hidden, 1, activate_last=False
+        )
         # The same for every crystal: zeros, or the embedded level of theory of a model of several.
         self.register_buffer("state", torch.zeros(config.state_width))
         self.register_buffer("mean", torch.tensor(0.0))
@@ -135,6 +140,13 @@ class MEGNet(nn.Module):
             0, config.gaussian_max_a, config.gaussians, dtype=distance.dtype, device=distance.device
         )
         return torch.exp(-config.gaussian_sharpness * (distance[:, None] - centres) ** 2)
+
+
+def _pool(config: MEGNetConfig) -> nn.Module:
+    width = config.hidden[-1]
+    if config.readout_narrow is None:
+        return Set2Set(width, config.readout_steps)
+    return ForgetfulSet2Set(width, config.readout_narrow, config.readout_steps)
 
 
 def mean_rows(values: Tensor, index: Tensor, rows: int) -> Tensor:

@@ -28,6 +28,10 @@ MATGL_ELEMENTS = [z for z in range(1, 95) if not 84 <= z <= 88]
 """Atomic numbers in the order of the rows of matgl's embeddings: no Po to Ra."""
 
 
+KERAS_ELEMENTS = list(range(1, 95))
+"""Rows of megnet's embedding. Those of elements that MP-2018.6.1 does not have were never learned."""
+
+
 @dataclass(frozen=True)
 class PublishedModel:
     """Weights that somebody else trained, before any of it is on this machine."""
@@ -81,6 +85,20 @@ def _property(name: str, unit: str, cutoff_a: float, mae: float, elements: list[
 
 
 _BSD, _MATGL_HOME = "BSD-3-Clause", "https://github.com/materialsvirtuallab/matgl"
+
+
+def _megnet_keras(
+    name: str, file: str, weights: tuple[int, str], settings: tuple[int, str], what: str, card: Mapping[str, Any]
+) -> PublishedModel:
+    """One of the four models that megnet's repository holds."""
+    parts = ((file, *weights), (f"{file}.json", *settings))
+    files = tuple(File(f"materials/weights/megnet/{one}", size, sha, f"{MEGNET}/{one}") for one, size, sha in parts)
+    dataset = Dataset(
+        f"megnet-keras-2018.6.1-{name}", f"MEGNet {what}, mp-2018.6.1 (Keras)", f"{what} of crystals of MP-2018.6.1.",
+        _BSD, MEGNET_PAPER, "https://github.com/materialsvirtuallab/megnet", files,
+    )  # fmt: skip
+    return PublishedModel(dataset, "property", "megnet", "materials.weights.megnet_keras:convert_megnet_keras", card)
+
 
 _MODELS = (
     PublishedModel(
@@ -164,7 +182,34 @@ _MODELS = (
     ),
 )  # fmt: skip
 
-PUBLISHED: dict[str, PublishedModel] = {model.weights.name: model for model in _MODELS}
+_KERAS = (
+    _megnet_keras(
+        "eform", "formation_energy.hdf5",
+        (820_992, "82363f6ef74747f67bccd75fa0237dfaab5f0da519bf5f9cf8f4bcc11c53712b"),
+        (2_792, "46566670b0c5ab13ebe6497ea3383fe772e90fe62517282448387694896cabd0"),
+        "Formation energy", _property("e_form", "eV/atom", 4.0, 0.028, KERAS_ELEMENTS),
+    ),
+    _megnet_keras(
+        "bandgap", "band_gap_regression.hdf5",
+        (820_992, "e149197440863b06e819c3cc11550f7c78eee329b916112dab84d884d21306de"),
+        (2_762, "96285e10309b8bc4091ec5c45b784958b3626e3b0d70ace96493717341438be9"),
+        "Band gap, learned from gaps above zero,", _property("band_gap", "eV", 4.0, 0.32, KERAS_ELEMENTS),
+    ),
+    _megnet_keras(
+        "bulk-modulus", "log10K.hdf5",
+        (822_256, "283e249977d9ac718c92a28590f35bf6ba53f49642469b98e11627a03e24dd05"),
+        (2_770, "96415cd0a10c00f174fd8b7560d0df1588f877e9df619f74a0aa702624dd32f4"),
+        "Bulk modulus", _property("log10_k_vrh", "log10(GPa)", 4.0, 0.05, KERAS_ELEMENTS),
+    ),
+    _megnet_keras(
+        "shear-modulus", "log10G.hdf5",
+        (822_256, "f62c31daa7a8d984c7f094ea7e70e4940c14417e4368d7297b567a907430dea2"),
+        (2_772, "c4eda11354f7d240d2a75a8a6aafa67005cc2c6a96351b7330095495a6bbaa79"),
+        "Shear modulus", _property("log10_g_vrh", "log10(GPa)", 4.0, 0.079, KERAS_ELEMENTS),
+    ),
+)  # fmt: skip
+
+PUBLISHED: dict[str, PublishedModel] = {model.weights.name: model for model in (*_MODELS, *_KERAS)}
 
 WEIGHTS: dict[str, Dataset] = {name: model.weights for name, model in PUBLISHED.items()}
 """Their files, for `trifold data`."""

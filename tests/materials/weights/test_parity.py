@@ -73,6 +73,10 @@ def test_rock_salt_is_bound_as_dft_says_only_with_messages_at_the_target(name, c
         ("m3gnet-mp-2018.6.1-eform", "e_form", 0.03),
         ("megnet-mp-2018.6.1-eform", "e_form", 0.04),
         ("megnet-mp-2019.4.1-bandgap", "band_gap", 0.314),
+        ("megnet-keras-2018.6.1-eform", "e_form", 0.028),
+        ("megnet-keras-2018.6.1-bandgap", "band_gap", 0.32),
+        ("megnet-keras-2018.6.1-bulk-modulus", "log10_k_vrh", 0.05),
+        ("megnet-keras-2018.6.1-shear-modulus", "log10_g_vrh", 0.079),
     ],
 )
 def test_properties_reach_the_documented_accuracy(name, target, mae, official_files):
@@ -82,13 +86,17 @@ def test_properties_reach_the_documented_accuracy(name, target, mae, official_fi
     from materials.data.crystals import Crystals
 
     files = official_files(name)
-    table = next(iter(files.values())).parents[3] / "mp2018_val.npz"
+    table = next(one for one in next(iter(files.values())).parents if one.name == "materials") / "mp2018_val.npz"
     if not table.is_file():
         pytest.skip("the data set mp2018 does not lie beside the weights")
     crystals = Crystals.from_npz(table)
-    chosen = np.random.default_rng(0).permutation(np.flatnonzero(crystals.n_atoms <= 20))[:200]
+    value = crystals.targets[target.removeprefix("log10_")]
+    if target.startswith("log10_"):
+        value = np.log10(np.where(value > 0, value, np.nan))
+    usable = (crystals.n_atoms <= 20) & np.isfinite(value)
+    chosen = np.random.default_rng(0).permutation(np.flatnonzero(usable))[:200]
     model = PUBLISHED[name].load(offline=True)[0].eval()
     with torch.inference_mode():
         graph = AtomicGraph.from_atoms([crystals.atoms(int(index)) for index in chosen], model.config.cutoff_a)
         predicted = model(graph).numpy()[:, 0, 0]
-    assert np.abs(predicted - crystals.targets[target][chosen]).mean() < mae
+    assert np.abs(predicted - value[chosen]).mean() < mae

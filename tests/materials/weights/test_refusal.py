@@ -10,6 +10,7 @@ from common.app.errors import CheckpointError, ConfigError
 from materials.potential import Potential
 from materials.weights.chgnet import convert_chgnet
 from materials.weights.matgl import convert_m3gnet
+from materials.weights.megnet_keras import convert_megnet_keras
 from materials.weights.published import PUBLISHED, published
 
 
@@ -65,3 +66,10 @@ def test_a_wrong_name_says_the_nearest():
         published("chgnet-0.3")
     with pytest.raises(CheckpointError, match="predicts a property"):
         Potential.from_pretrained("megnet-mp-2018.6.1-eform")
+
+
+def test_damaged_keras_weights_are_named(tmp_path):
+    path = tmp_path / "formation_energy.hdf5"
+    path.write_bytes(b"no HDF5")
+    with pytest.raises(CheckpointError, match=r"formation_energy\.hdf5 is no MEGNet"):
+        convert_megnet_keras({path.name: path})
