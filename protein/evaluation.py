@@ -33,7 +33,7 @@ POOLED = {
 }  # fmt: skip
 """Scores whose mean is over residues, and the column that counts these; of the others it is over chains."""
 
-FACTS = ("id", "length", "observed", "states", "ca_only", "cluster", "has_homologue", *BY_RESIDUE)
+FACTS = ("id", "structure", "length", "observed", "states", "ca_only", "cluster", "has_homologue", *BY_RESIDUE)
 """Columns that are no scores."""
 
 
@@ -116,8 +116,9 @@ def summary(frame: pd.DataFrame) -> dict[str, float]:
             means[name] = float(np.average(values[known], weights=weights[known]))
     if set(BY_RESIDUE) <= set(frame.columns):
         by_residue = [np.concatenate(list(frame[name])) for name in BY_RESIDUE]
-        means["pearson_residues"] = _pearson(*by_residue)
-        means["pearson_chains"] = _pearson(frame["plddt"].to_numpy(float), frame["lddt_ca"].to_numpy(float))
+        by_chain = [frame[name].to_numpy(float) for name in ("plddt", "lddt_ca")]
+        found = {"pearson_residues": _pearson(*by_residue), "pearson_chains": _pearson(*by_chain)}
+        means |= {name: value for name, value in found.items() if np.isfinite(value)}
     return means
 
 
@@ -125,12 +126,16 @@ def write_scores(
     run: RunDirectory, title: str, predictor: StructurePredictor, frame: pd.DataFrame,
     facts: Mapping[str, Any] | None = None,
 ) -> Path:  # fmt: skip
-    """scores.csv and report.html in the run's folder; returns the report."""
-    frame.drop(columns=[name for name in BY_RESIDUE if name in frame]).to_csv(
-        run.path / "scores.csv", index=False, float_format="%.6g"
-    )
+    """scores.csv and report.html of a predictor's scores in the run's folder; returns the report."""
     known = {"Model": predictor.card["name"], "Recycling": f"{predictor.cycles} cycles", **(facts or {})}
-    return write_report_of(run.path, title, frame, summary(frame), known)
+    return save_scores(run, title, frame, known)
+
+
+def save_scores(run: RunDirectory, title: str, frame: pd.DataFrame, facts: Mapping[str, Any]) -> Path:
+    """The same of scores without a predictor."""
+    numbers = frame.drop(columns=[name for name in BY_RESIDUE if name in frame])
+    numbers.to_csv(run.path / "scores.csv", index=False, float_format="%.6g")
+    return write_report_of(run.path, title, frame, summary(frame), facts)
 
 
 def print_summary(frame: pd.DataFrame) -> None:

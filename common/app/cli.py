@@ -8,11 +8,10 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from typing import NoReturn
 
 from common import __version__
-from common.app.errors import ConfigError, TrifoldError
+from common.app.errors import TrifoldError
 from common.app.registry import did_you_mean
 
 DOMAINS = {
@@ -29,7 +28,7 @@ VERBS = {
 COMMANDS = {
     "demo": "train a small model, then predict well-known crystals with the shipped one",
     "models": "list the shipped models; models NAME shows a model card",
-    "data": "list the data sets; data fetch|verify|licence NAME",
+    "data": "list the data sets; data fetch|verify|licence NAME; data prepare domain=NAME folder=... output=...",
     "doctor": "tell what this machine offers",
 }
 
@@ -79,9 +78,6 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _domain(domain: str, words: list[str]) -> int:
-    if find_spec(f"{domain}.config") is None:
-        ready = ", ".join(name for name in DOMAINS if find_spec(f"{name}.config"))
-        raise ConfigError(f"the domain '{domain}' is not part of version {__version__} yet; ready: {ready}")
     match words:
         case [] | ["help" | "--help" | "-h"]:
             print(_domain_help(domain))
@@ -137,13 +133,12 @@ def _complete(words: list[str]) -> int:
     """Tab completion: the shell functions that Hydra installs ask here, with the line typed so far in COMP_LINE."""
     line = os.environ.get("COMP_LINE", "")
     typed = line.split()[1:] + ([""] if line.endswith(" ") else [])
-    ready = [name for name in DOMAINS if find_spec(f"{name}.config")]
-    match typed if any(word.startswith("query=") for word in words) else [ready[0], "train", ""]:
+    match typed if any(word.startswith("query=") for word in words) else [next(iter(DOMAINS)), "train", ""]:
         case [] | [_]:
-            print(" ".join([*ready, *COMMANDS]))
-        case [domain, _] if domain in ready:
+            print(" ".join([*DOMAINS, *COMMANDS]))
+        case [domain, _] if domain in DOMAINS:
             print(" ".join(VERBS))
-        case [domain, verb, *rest] if domain in ready and verb in VERBS:
+        case [domain, verb, *rest] if domain in DOMAINS and verb in VERBS:
             from common.app.entry import complete_verb
 
             return complete_verb(domain, verb, words, rest)

@@ -10,22 +10,28 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Column, Table
 
+from common.app.data_preparation import prepare
 from common.app.errors import ConfigError
 from common.app.registry import did_you_mean
 
 if TYPE_CHECKING:
     from common.data.datasets import Dataset
 
-ACTIONS = ("list", "fetch", "verify", "licence")
+ACTIONS = ("list", "fetch", "verify", "licence", "prepare")
 REGISTRIES = (("data", "datasets", "DATASETS"), ("weights", "published", "WEIGHTS"))
 """Where a domain keeps them: <domain>/<room>/<module>.py, by this name."""
 
 
 def run(words: list[str], domains: Sequence[str]) -> int:
-    """`data list`, `data fetch|verify|licence NAME ...`; 1 where `verify` finds something missing or damaged."""
+    """`data list`, `data fetch|verify|licence NAME ...`, `data prepare key=value ...`.
+
+    Returns 1 where `verify` finds something missing or damaged.
+    """
     action, *names = words or ["list"]
     if action not in ACTIONS:
         raise ConfigError(f"unknown action '{action}' of data. {did_you_mean(action, list(ACTIONS))}")
+    if action == "prepare":
+        return prepare(names, domains)
     known = registered(domains)
     if action == "list":
         Console().print(list_datasets(known))

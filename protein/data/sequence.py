@@ -67,7 +67,8 @@ def clean_sequence(text: str, longest: int | None = None) -> CleanSequence:
     Raises DataFormatError for an empty sequence, one of more than `longest` residues, or a letter that is refused.
     """
     compact = "".join(text.split())
-    letters = compact.removesuffix("*").upper()
+    # Upper case of some other alphabets' letters would be one of ours.
+    letters = "".join(letter.upper() if letter.isascii() else letter for letter in compact.removesuffix("*"))
     if not letters:
         raise DataFormatError("the sequence is empty; expected one-letter codes of amino acids")
     if longest is not None and len(letters) > longest:

@@ -59,7 +59,7 @@ def test_looking_around_needs_no_torch(tmp_path: Path, arguments: tuple[str, ...
         (("materials", "train", "--experimental-rerun", "config.pickle"), 2, "pickle"),
         (("materials", "train", "trainer.epoch=3"), 1, "trainer.epoch=3: unknown key; did you mean trainer.epochs?"),
         (("materials", "predict"), 1, "input: needs a value"),
-        (("protein", "predict", "sequence=MKV"), 1, "ready: materials, weather"),
+        (("protein", "predict", "sequence=MKV"), 1, "sequence=MKV: unknown key"),
         (("models", "no-such-model"), 1, "no-such-model"),
         (("data", "fetch", "mp2081"), 1, "Did you mean 'mp2018'?"),
         (("data", "fech", "mp2018"), 1, "Did you mean 'fetch'?"),
