@@ -23,3 +23,7 @@ class CheckpointError(TrifoldError):
 
 class NumericalError(TrifoldError):
     """A loss, gradient or prediction is not finite."""
+
+
+class StorageError(TrifoldError, OSError):
+    """A folder cannot be written: the disk is full, or writing is not allowed."""

@@ -10,6 +10,7 @@ against the manifest, because safetensors (like torch.load) loads a flipped byte
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -22,12 +23,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common.app.errors import CheckpointError
+from common.app.errors import CheckpointError, StorageError
 
 if TYPE_CHECKING:
     import torch
 
 MANIFEST = "manifest.json"
+
+NOT_WRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
+"""Kinds of OSError that are the disk's, not ours."""
 
 Content = Mapping[str, Any] | str | bytes
 """`*.safetensors`: a mapping of torch tensors or numpy arrays; `*.json`: a mapping; else text or bytes."""
@@ -43,12 +47,12 @@ def sha256_of(path: Path) -> str:
 def staged_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder to write files into; on leaving, it gets its manifest and takes the place of `folder`.
 
-    After an exception nothing of it remains.
+    After an exception nothing of it remains. Raises StorageError where the disk is full or may not be written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
-    temporary.mkdir()
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
         yield temporary
         entries = {}
         for path in sorted(temporary.iterdir()):
@@ -58,8 +62,13 @@ def staged_folder(folder: Path) -> Iterator[Path]:
         _sync(temporary / MANIFEST)
         _sync(temporary)
         _replace(temporary, folder)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
+            raise StorageError(
+                f"{folder} cannot be written: {error.strerror}. What was there before is as it was: make room or choose "
+                "another folder, and go on from there"
+            ) from error
         raise
 
 
