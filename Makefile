@@ -27,7 +27,7 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.benchmarks.graphs_speed
 
 reliability: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -m "full or not full" tests/reliability
+	$(BIN)/python -m tests.reliability
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

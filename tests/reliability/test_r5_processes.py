@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 from tests.common.training.toy import finish, fit, history, ids_by_step, losses
@@ -19,7 +20,7 @@ def test_one_two_one_processes_see_the_same_samples(tmp_path: Path, measured: Ca
     assert finish(start_toy(folder, signals={9: signal.SIGTERM}, **PLAIN)) == [143]
     assert finish(start_toy(folder, ranks=2, signals={21: signal.SIGTERM}, **PLAIN)) == [143, 143]
     assert finish(start_toy(folder, **PLAIN)) == [0]
-    together = {step: sorted(sum(ids, [])) for step, ids in ids_by_step(folder).items()}
+    together = {step: sorted(chain(*ids)) for step, ids in ids_by_step(folder).items()}
     assert together == {step: sorted(ids[0]) for step, ids in ids_by_step(tmp_path / "one").items()}
     difference = max(abs(a - b) for a, b in zip(losses(folder), losses(tmp_path / "one"), strict=True))
     measured("R5", f"1 -> 2 -> 1 processes: same samples, losses within {difference:.0e}")

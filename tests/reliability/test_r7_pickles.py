@@ -35,8 +35,11 @@ def model(tmp_path: Path) -> Path:
 
 def seal(folder: Path) -> None:
     """A manifest that fits: the attacker has one too."""
-    files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in folder.iterdir()
-             if path.name != MANIFEST}
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in folder.iterdir()
+        if path.name != MANIFEST
+    }
     (folder / MANIFEST).write_text(json.dumps({"files": files}))
 
 

@@ -110,7 +110,13 @@ def _gregorian(dataset: xr.Dataset, where: str) -> xr.Dataset:
             "or numbers with a unit such as 'hours since 1900-01-01'"
         )
     if calendar in GREGORIAN or calendar in ("noleap", "365_day"):  # all its dates exist; 29 February is a gap
-        return dataset.convert_calendar("standard", use_cftime=False)
+        try:
+            return dataset.convert_calendar("standard", use_cftime=False)
+        except ValueError as error:
+            raise DataFormatError(
+                f"{where}: time runs from {time.values.min()} to {time.values.max()}; expected dates from 1678 to "
+                "2262. Check the unit of time"
+            ) from error
     raise DataFormatError(
         f"{where}: time is in calendar '{calendar}', some of whose dates do not exist; convert it first, with xarray: "
         "dataset.convert_calendar('standard', align_on='date')"
