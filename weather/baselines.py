@@ -5,9 +5,11 @@ T times, C channels, H latitudes, W longitudes, N = C H W, P components.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse.linalg import svds
 
 from common.app.errors import ConfigError
 from weather.data.fields import Fields
@@ -97,8 +99,9 @@ class PrincipalComponents:
         std = np.sqrt(((values - mean) ** 2 * area).mean(axis=(0, 2, 3)))
         scale = np.broadcast_to(np.sqrt(area) / std[:, None, None], mean.shape)
         flat = ((values - mean) * scale).reshape(len(values), -1)
-        _, _, patterns = np.linalg.svd(flat, full_matrices=False)
-        return cls(mean.ravel(), scale.ravel(), patterns[: min(count, len(values) - 1)], values.shape[1:])
+        leading = min(count, len(values) - 1)
+        patterns = svds(flat, leading, v0=np.ones(min(flat.shape)), return_singular_vectors="vh")[2]
+        return cls(mean.ravel(), scale.ravel(), patterns[::-1], values.shape[1:])
 
     def project(self, values: np.ndarray) -> np.ndarray:
         """[T, C, H, W] -> [T, P]."""
@@ -111,7 +114,7 @@ class PrincipalComponents:
 
 @dataclass(frozen=True)
 class RidgeForecast:
-    """Components of the state some hours ahead as a linear function of those of the present; one fit a lead time.
+    """Components of the state some hours ahead as a linear function of those of the present.
 
     penalty  that was best on the validation split
     """
@@ -121,16 +124,23 @@ class RidgeForecast:
     penalty: float
 
     @classmethod
-    def fit(cls, train: Fields, val: Fields, lead_h: float) -> RidgeForecast:
-        """Fitted on all pairs of `train`; the penalty is chosen on those of `val`.
+    def fit(cls, train: Fields, val: Fields, leads_h: Sequence[float]) -> dict[float, RidgeForecast]:
+        """One for each lead time, fitted on all pairs of `train`; the penalty is chosen on those of `val`.
 
         Raises ConfigError where a split has no pair so far apart.
         """
-        learned, judged = read_all(train), read_all(val)
-        area = train.grid.area_weights()
-        components = PrincipalComponents.of(learned, area, COMPONENTS)
-        x, y = _ends(components.project(learned), train, lead_h)
-        new, truth = _ends(components.project(judged), val, lead_h)
+        learned = read_all(train)
+        components = PrincipalComponents.of(learned, train.grid.area_weights(), COMPONENTS)
+        known, judged = components.project(learned), components.project(read_all(val))
+        return {lead_h: cls._fitted(components, known, train, judged, val, lead_h) for lead_h in leads_h}
+
+    @classmethod
+    def _fitted(
+        cls, components: PrincipalComponents, known: np.ndarray, train: Fields, judged: np.ndarray, val: Fields,
+        lead_h: float,
+    ) -> RidgeForecast:  # fmt: skip
+        x, y = _ends(known, train, lead_h)
+        new, truth = _ends(judged, val, lead_h)
         gram, product = x.T @ x, x.T @ y
         fits = {penalty: np.linalg.solve(gram + penalty * np.eye(len(gram)), product) for penalty in PENALTIES}
         best = min(PENALTIES, key=lambda penalty: float(((new @ fits[penalty] - truth) ** 2).mean()))

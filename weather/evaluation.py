@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from common.app.errors import ConfigError
-from common.results.report import Section, Tile, data_table, run_report
+from common.results.report import Tile, run_report
 from common.training.run_directory import OUTPUTS, RunDirectory
 from weather.baselines import Climatology, RidgeForecast, fits_in_memory
 from weather.config import EvaluateConfig, FlowData, GridData, OwnGrids
@@ -20,13 +20,10 @@ from weather.data.fields import Fields
 from weather.forecaster import Forecaster
 from weather.report import forecast_sections
 from weather.samples import Source, open_source
-from weather.scoring import Rival, Scored, score
+from weather.score_tables import score_section, summary
+from weather.scoring import Rival, Scored, differences, score
 
 DEFAULT_DAYS = 5.0
-TITLES = {
-    "rmse": "RMSE", "mae": "MAE", "bias": "bias", "acc": "anomaly correlation", "crps": "fair CRPS",
-    "spread": "spread", "spread_skill_ratio": "spread / skill",
-}  # fmt: skip
 
 
 def evaluate(config: EvaluateConfig) -> Scored:
@@ -73,9 +70,9 @@ def reference_forecasts(
     rivals: dict[str, Rival] = {"persistence": lambda initial, lead, valid: initial, "climatology": usual}
     train, val = (source.splits[name].fields for name in ("train", "val"))
     if fits_in_memory(train):
-        fits = {lead: RidgeForecast.fit(train, val, lead * source.step_h) for lead in leads}
+        fits = RidgeForecast.fit(train, val, [lead * source.step_h for lead in leads])
         rivals["ridge regression"] = lambda initial, lead, valid: torch.as_tensor(
-            fits[lead](initial.cpu().numpy()), dtype=torch.float32, device=device
+            fits[lead * source.step_h](initial.cpu().numpy()), dtype=torch.float32, device=device
         )
     return rivals
 
@@ -109,14 +106,18 @@ def data_of(forecaster: Forecaster, config: EvaluateConfig) -> GridData | OwnGri
 def write_scores(
     run: RunDirectory, title: str, forecaster: Forecaster, source: Source, split: str, scored: Scored, members: int
 ) -> Path:
-    """scores.csv and report.html in the run's folder."""
+    """scores.csv, differences.csv, report.html and a film in the run's folder."""
     scored.frame.to_csv(run.path / "scores.csv", index=False)
+    compared = differences(scored, forecaster.card["name"])
+    compared.to_csv(run.path / "differences.csv", index=False)
     fields = source.splits[split].fields
     facts = {
         "Split": f"{split}, {fields.times[0].astype('datetime64[h]')} to {fields.times[-1].astype('datetime64[h]')}",
         **{key.capitalize(): value for key, value in source.facts.items()},
     }
-    sections = [Section("Scores", score_tables(scored)), *forecast_sections(forecaster, fields, scored, members)]
+    pictures = forecast_sections(forecaster, fields, scored, members, run.path)
+    scores = score_section(scored, forecaster.card["name"], compared)
+    sections = [pictures[0], scores, *pictures[1:]]
     return run_report(run.path, title, tiles=tiles(forecaster, scored), data=facts, domain_sections=sections)
 
 
@@ -129,28 +130,6 @@ def tiles(forecaster: Forecaster, scored: Scored) -> list[Tile]:
         for row in (rows.iloc[0], rows.iloc[-1]) if len(rows) > 1 else (rows.iloc[0],):
             found.append(Tile(f"RMSE {channel.label}, {row['lead_h']:g} h", f"{row['value']:.4g}"))
     return found
-
-
-def score_tables(scored: Scored) -> str:
-    """A table for each channel: systems and metrics down, lead times across."""
-    html = ""
-    for channel, part in scored.frame.groupby("channel", sort=False):
-        wide = part.pivot_table(index=["metric", "system"], columns="lead_h", values="value", sort=False)
-        shown = [lead for n, lead in enumerate(wide.columns) if n % max(1, len(wide.columns) // 8) == 0]
-        shown = list(dict.fromkeys([*shown, wide.columns[-1]]))
-        rows = [(TITLES[metric], system, *wide.loc[(metric, system), shown]) for metric, system in wide.index]
-        html += data_table(("Score", "System", *(f"{lead:g} h" for lead in shown)), rows, str(channel))
-    return html
-
-
-def summary(scored: Scored) -> str:
-    """The errors, one line a channel and system."""
-    frame = scored.frame[scored.frame["metric"].isin(["rmse", "crps", "spread_skill_ratio"])]
-    wide = frame.pivot_table(index=["channel", "metric", "system"], columns="lead_h", values="value", sort=False)
-    if len(wide.columns) > 8:
-        wide = wide[[*wide.columns[:: len(wide.columns) // 6], wide.columns[-1]]]
-    wide.columns = [f"{lead:g} h" for lead in wide.columns]
-    return wide.map(lambda value: f"{value:.4g}").to_string()
 
 
 def _folder(name: str) -> Path:

@@ -20,7 +20,8 @@ from torch import Tensor
 from weather.baselines import Climatology
 from weather.data.fields import Fields
 from weather.forecaster import Forecaster, Start
-from weather.metrics import acc, bias, crps, mae, rank_histogram, rmse, spread
+from weather.metrics import acc, bias, crps, mae, rank_histogram, rmse, spread, t_test
+from weather.metrics.difference import LEAST
 
 Rival = Callable[[Tensor, int, np.ndarray], Tensor]
 """What stands beside a model: initial states [S, C, H, W], lead time in steps, valid times [S] -> [S, C, H, W]."""
@@ -76,10 +77,16 @@ class StartScores:
 
 @dataclass(frozen=True)
 class Scored:
-    """frame: a row for each system, lead time, channel and metric; starts: by system and lead time in steps."""
+    """
+    frame     a row for each system, lead time, channel and metric
+    starts    by system and lead time, in steps of step_h
+    channels  their labels, in order
+    """
 
     frame: pd.DataFrame
     starts: Mapping[str, Mapping[int, StartScores]]
+    channels: tuple[str, ...]
+    step_h: float
 
 
 def score(
@@ -112,15 +119,17 @@ def score(
                 starts[system][lead].add(rival(initial, lead, valid)[:, None], truth, normal, weights)
         if done % 10 == 9:
             say(f"{min((done + 1) * len(group), len(index))} of {len(index)} starts")
+    labels = tuple(channel.label for channel in forecaster.channels)
     rows = [
-        (system, lead * forecaster.step_h, channel.label, metric, value)
+        (system, lead * forecaster.step_h, label, metric, value)
         for system, by_lead in starts.items()
         for lead, one in by_lead.items()
         if one.parts
         for metric, values in one.scores(members if system == name else 1).items()
-        for channel, value in zip(forecaster.channels, values.tolist(), strict=True)
+        for label, value in zip(labels, values.tolist(), strict=True)
     ]
-    return Scored(pd.DataFrame(rows, columns=["system", "lead_h", "channel", "metric", "value"]), starts)
+    frame = pd.DataFrame(rows, columns=["system", "lead_h", "channel", "metric", "value"])
+    return Scored(frame, starts, labels, forecaster.step_h)
 
 
 def batches(index: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -143,3 +152,26 @@ def _pairs(
         if there.any():
             truth = torch.from_numpy(fields.read(place[there])).to(forecaster.device)
             yield lead, states[there, -1], forecast[there], truth, valid[there]
+
+
+def differences(scored: Scored, system: str) -> pd.DataFrame:
+    """Whether a system is better than the best of its rivals: a row for each channel and lead time.
+
+    rival                 the one with the least mean squared error there
+    change, lower, upper  mean squared error over the rival's, less one, with its 95 % interval
+    p_value               of no difference, by `weather.metrics.t_test` on the squared errors of the starts
+
+    No rows without a rival, and of lead times with fewer starts than the test needs.
+    """
+    rows = []
+    for lead, own in scored.starts[system].items():
+        rivals = {name: by_lead[lead] for name, by_lead in scored.starts.items() if name != system}
+        if not rivals or not own.parts or len(errors := own.by_start("mse")) < LEAST:
+            continue
+        theirs = {name: one.by_start("mse") for name, one in rivals.items()}
+        for number, channel in enumerate(scored.channels):
+            best = min(theirs, key=lambda name: float(theirs[name][:, number].mean()))
+            found = t_test(errors[:, number], theirs[best][:, number])
+            change = (float(part) / theirs[best][:, number].mean() for part in found[:3])
+            rows.append((channel, lead * scored.step_h, best, *change, float(found.p_value)))
+    return pd.DataFrame(rows, columns=["channel", "lead_h", "rival", "change", "lower", "upper", "p_value"])

@@ -22,11 +22,12 @@ from weather.config import TrainConfig
 from weather.data.forcings import Forcings
 from weather.data.grid import Grid
 from weather.data.statistics import pairs
-from weather.evaluation import leads_of, score_split, summary, write_scores
+from weather.evaluation import leads_of, score_split, write_scores
 from weather.forecaster import Forecaster
 from weather.losses import LOSSES
 from weather.models import MODELS
 from weather.samples import Source, open_source, scales_of, windows_of
+from weather.score_tables import summary
 from weather.scoring import Scored
 from weather.stepper import Stepper
 from weather.task import ForecastTask, Horizon

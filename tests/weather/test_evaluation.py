@@ -8,17 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from common.app.cli import main
 from tests.weather.small import CHANNELS, GRID, forecaster, states
 from weather.baselines import Climatology, PrincipalComponents, RidgeForecast
-from weather.config import GridData
+from weather.config import FlowData, GridData
 from weather.data.canonical import canonical
 from weather.data.fields import Channel, Fields
 from weather.data.statistics import pairs
 from weather.losses import fair_crps
+from weather.metrics import t_test
 from weather.samples import open_source
-from weather.scoring import StartScores, score
+from weather.scoring import Rival, StartScores, differences, score
+from weather.simulate.flow_fields import flow_splits
 
 COLUMNS = {
     "ps": "surface_pressure", "t2m": "2m_temperature", "u10": "10m_u_component_of_wind",
@@ -90,6 +93,36 @@ def test_scores_are_those_of_forecasts_scored_by_hand() -> None:
         assert (ranks[:, 3] * np.arange(5)).sum(axis=1) == pytest.approx(below, rel=1e-6)
 
 
+def test_a_system_is_tested_against_the_best_of_its_rivals() -> None:
+    """Of three rivals, made from the truth, the one that is off by least; who is off by twice that errs four times."""
+    model, fields = forecaster(), small_fields()
+    truths = dict(zip(fields.times.tolist(), torch.from_numpy(fields.read(slice(None))), strict=True))
+
+    def off_by(size: float) -> Rival:
+        pattern = torch.where(torch.arange(16) % 2 == 0, size, -size)
+        return lambda initial, lead, valid: torch.stack([truths[time] for time in valid.tolist()]) + pattern
+
+    rivals = {"far": off_by(0.8), "near": off_by(0.2), "middle": off_by(0.4)}
+    scored = score(model, fields, [1, 2], Climatology(fields), rivals=rivals, say=lambda text: None)
+    found = differences(scored, "middle")
+    t2m = found[found["channel"] == "2m_temperature"]
+    assert len(found) == 8 and t2m["rival"].tolist() == ["near", "near"]
+    assert t2m["change"].tolist() == pytest.approx([3, 3], rel=1e-3)
+    assert (t2m["p_value"] < 1e-6).all() and (t2m["lower"] > 0).all()
+    own = differences(scored, "small").set_index(["channel", "lead_h"])
+    first, second = (scored.starts[name][2].by_start("mse")[:, 3] for name in ("small", "near"))
+    expected = t_test(first, second)
+    assert own.loc[("2m_temperature", 12.0), "p_value"] == pytest.approx(float(expected.p_value))
+
+
+def test_no_pair_of_times_is_of_two_flows() -> None:
+    data = FlowData(name="shallow-water", height=8, states=5, train_flows=1, val_flows=3, time_step_s=600)
+    times = flow_splits(data, ["val"])["val"].fields.times
+    assert len(times) == 15
+    for lead in range(1, 24 * 40):
+        assert len(pairs(times, lead)[0]) == 3 * max(0, 5 - lead)
+
+
 def test_fair_crps_does_not_depend_on_the_number_of_members_in_the_mean() -> None:
     torch.manual_seed(0)
     truth = torch.randn(1, 1, 1, 20_000, 1)
@@ -110,7 +143,7 @@ def test_ridge_regression_finds_a_linear_law() -> None:
     ).drop_dims("level", errors="ignore")
     fields = Fields.of(dataset, "waves")
     train, val = fields.period("2020-03-01", "2020-03-11"), fields.period("2020-03-12", "2020-03-30")
-    ridge = RidgeForecast.fit(train, val, 18)
+    ridge = RidgeForecast.fit(train, val, [6, 18])[18]
     given = val.read(slice(0, 5))
     error = ridge(given)[:2] - val.read(slice(3, 5))
     assert np.abs(error).max() < 0.2 * np.abs(given[:2] - given[3:5]).max()
@@ -118,7 +151,10 @@ def test_ridge_regression_finds_a_linear_law() -> None:
     assert np.abs(components.expand(components.project(given)) - given).max() < 1e-3
 
 
-def test_the_verb_writes_scores_and_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verb_writes_scores_and_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weather.report.DRAWN", 1)
     small = [
         "model=unet", "model.channels=4", "model.levels=2", "data=shallow-water", "data.height=16",
         "data.train_flows=2", "data.val_flows=2", "data.states=6", "trainer.epochs=1", "trainer.batch_size=4",
@@ -135,4 +171,6 @@ def test_the_verb_writes_scores_and_a_report(tmp_path: Path, capsys: pytest.Capt
     assert set(zip(unknown["system"], unknown["metric"], strict=True)) == {("climatology", "acc")}
     assert {"rmse", "crps", "spread_skill_ratio"} <= set(frame["metric"])
     report = (tmp_path / "scores" / "report.html").read_text()
-    assert report.count("<svg") >= 10 and "The ensemble" in report
+    assert report.count("<svg") == 6 and "The ensemble" in report and "best baseline" in report
+    with Image.open(tmp_path / "scores" / "unet-shallow-water.gif") as film:
+        assert getattr(film, "n_frames", 1) == 3  # up to the furthest lead time that is scored

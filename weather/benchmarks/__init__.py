@@ -84,7 +84,7 @@ def run(config: BenchmarkConfig) -> None:
         model = _trained(measured, config) if config.train else measured.model
         forecaster = Forecaster.from_pretrained(model, config.device)
         started = time.perf_counter()
-        scored, pictures = _scored(forecaster, measured, config.offline)
+        scored, pictures = _scored(forecaster, measured, config.offline, folder)
         name = forecaster.card["name"]
         rows.append(_row(name, measured, scored, forecaster, config.table, time.perf_counter() - started))
         references |= {row.system: row for row in _references(name, measured, scored, config.table)}
@@ -98,12 +98,13 @@ def run(config: BenchmarkConfig) -> None:
     print(f"table: {folder / 'table.json'}  report: {report}")
 
 
-def _scored(forecaster: Forecaster, measured: Measured, offline: bool) -> tuple[Scored, list[Section]]:
+def _scored(forecaster: Forecaster, measured: Measured, offline: bool, folder: Path) -> tuple[Scored, list[Section]]:
     data = data_of(forecaster, EvaluateConfig(model=measured.model))
     source = open_source(data, ("train", "val", measured.split), offline)
     leads = leads_of(forecaster, sorted({hours for _, hours, _ in measured.columns.values()}))
     scored = score_split(forecaster, source, measured.split, leads, measured.members, measured.every)
-    return scored, forecast_sections(forecaster, source.splits[measured.split].fields, scored, measured.members)
+    fields = source.splits[measured.split].fields
+    return scored, forecast_sections(forecaster, fields, scored, measured.members, folder)
 
 
 def _trained(measured: Measured, config: BenchmarkConfig) -> Path:

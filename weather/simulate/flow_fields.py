@@ -1,10 +1,11 @@
 """Simulated shallow-water flows as splits of fields, like those of files: hourly states, flow after flow.
 
-Flows follow one another on the time axis with a gap, so that no window holds states of two.
+Flows lie about a year apart on the time axis, so that no window and no pair of a start and a valid time is of two.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -24,6 +25,9 @@ SEEDS = {"train": 0, "val": 1, "test": 2}
 
 START = np.datetime64("2000-01-01", "ns")
 """Simulated time has no date; this one stands for it."""
+
+APART_DAYS, SPAN_DAYS = 365, 91_000
+"""From flow to flow; and what datetime64[ns] holds after START, which many flows share."""
 
 AT_ONCE = 16
 
@@ -52,8 +56,7 @@ def _flow_split(data: FlowSettings, split: str) -> Split:
     description |= {"seed": SEEDS[split], "flows": count}
     found = cached_arrays("flows", description, VERSION, lambda: {"states": _simulate(data, SEEDS[split], count)})
     solver = ShallowWater(ShallowWaterConfig(data.height, 2 * data.height))
-    hours = np.arange(data.states) + (data.states + 1) * np.arange(count)[:, None]
-    times = START + (hours.reshape(-1) * round(data.step_h * 3600)).astype("timedelta64[s]")
+    times = _times(count, data.states, data.step_h)
     places = {
         "time": times,
         "latitude": np.rad2deg(solver.latitudes.numpy()).reshape(-1),
@@ -62,6 +65,13 @@ def _flow_split(data: FlowSettings, split: str) -> Split:
     states = found["states"].reshape(-1, len(FIELDS), data.height, 2 * data.height)
     dataset = xr.Dataset({name: (tuple(places), states[:, c]) for c, name in enumerate(FIELDS)}, places)
     return Split(Fields.of(dataset, f"shallow-water flows ({split})"), [[description]])
+
+
+def _times(count: int, states: int, step_h: float) -> np.ndarray:
+    """[count * states]"""
+    days = max(min(APART_DAYS, SPAN_DAYS // count), math.ceil(2 * states * step_h / 24))
+    within = np.arange(states) * round(step_h * 3600)
+    return START + (within + days * 86_400 * np.arange(count)[:, None]).reshape(-1).astype("timedelta64[s]")
 
 
 def _simulate(data: FlowSettings, seed: int, count: int) -> np.ndarray:
