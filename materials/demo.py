@@ -1,4 +1,4 @@
-"""`trifold demo`: a small model trained from nothing, then the shipped one on crystals everybody knows."""
+"""The materials of `trifold demo`: a small model trained from nothing, then the shipped one on known crystals."""
 
 from __future__ import annotations
 
@@ -45,20 +45,19 @@ def known_crystals() -> dict[str, tuple[Atoms, float]]:
     }
 
 
-def main(overrides: Sequence[str] = ()) -> int:
+def main(overrides: Sequence[str] = ()) -> None:
     """Train on `ionic-lattice`, then predict with `mp2018-eform`; `overrides` go to the training."""
     console = Console()
-    console.print("[bold]1. Train[/] a crystal graph network on computed lattice energies of ideal ionic crystals")
+    console.print("Train a crystal graph network on computed lattice energies of ideal ionic crystals")
     config = load_config("materials", "train", ["experiment=ionic_lattice", *overrides])
     assert isinstance(config, TrainConfig)
     train(config)
-    console.print("\n[bold]2. Predict[/] formation energies with the shipped model mp2018-eform")
+    console.print("\nPredict formation energies with the shipped model mp2018-eform")
     console.print(compare(PropertyPredictor.from_pretrained("mp2018-eform")))
     console.print(
         f"Measured: {REFERENCE}. The model predicts energies of density-functional theory at 0 K,\n"
         "which differ somewhat from measured ones themselves."
     )
-    return 0
 
 
 def compare(predictor: PropertyPredictor) -> Table:

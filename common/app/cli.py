@@ -26,7 +26,7 @@ VERBS = {
     "benchmark": "print a published table beside what is reproduced here",
 }
 COMMANDS = {
-    "demo": "train a small model, then predict well-known crystals with the shipped one",
+    "demo": "train small models, use them, and draw what they give: a few minutes",
     "models": "list the shipped models; models NAME shows a model card",
     "data": "list the data sets; data fetch|verify|licence NAME; data prepare domain=NAME folder=... output=...",
     "doctor": "tell what this machine offers",
@@ -95,8 +95,6 @@ def _command(command: str, words: list[str], *domains: str) -> int:
     if words in (["--help"], ["-h"]):
         print(f"trifold {command}: {COMMANDS[command]}")
         return 0
-    if command == "demo":
-        return import_module("materials.demo").main(words) or 0
     module = import_module(f"common.app.{command}")
     run: Callable[[list[str], Sequence[str]], int] = module.run
     return run(words, domains or tuple(DOMAINS))

@@ -12,6 +12,7 @@ import pytest
 from ase.build import bulk
 
 from common.app.cli import main
+from materials import demo
 
 SMALL = [
     "experiment=ionic_lattice",
@@ -81,7 +82,7 @@ def test_a_dry_run_writes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: 
 
 
 def test_the_demo_trains_and_predicts(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", *SMALL[1:]]) == 0
+    demo.main(SMALL[1:])
     shown = capsys.readouterr().out
     assert "NaCl" in shown and "report:" in shown
 
