@@ -121,7 +121,7 @@ def ours(rows: Rows, folder: Path, overrides: Sequence[str] = ()) -> dict[str, A
     run = train(config)
     assert run is not None
     predictor = PropertyPredictor.from_pretrained(run.path / "model", "cpu")
-    outputs = predictor.outputs(load_samples(config.data, "test").graphs)
+    outputs = predictor.outputs(load_samples(config.property_data, "test").graphs)
     moments = regression_moments if rows.kind == "regression" else class_moments
     alone = [rows.score(moments(outputs[:, [m]]).mean.numpy()) for m in range(outputs.shape[1])]
     return {"score": rows.score(moments(outputs).mean.numpy()), "member": float(np.mean(alone))}

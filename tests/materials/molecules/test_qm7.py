@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rdkit import Chem
-from rdkit.Chem import AllChem
+from rdkit.Chem.rdDistGeom import EmbedMolecule
+from rdkit.Chem.rdForceFieldHelpers import MMFFOptimizeMolecule
 from scipy.io import savemat
 
 from common.app.errors import ConfigError, DataFormatError
@@ -18,8 +19,8 @@ SMILES = ["CC", "C=C", "C#N", "CO", "CC(C)=O", "c1ccncc1", "CC(N)=O", "C1CC1O", 
 
 def geometry(smiles: str) -> tuple[np.ndarray, np.ndarray]:
     molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
-    AllChem.EmbedMolecule(molecule, randomSeed=1)
-    AllChem.MMFFOptimizeMolecule(molecule)
+    EmbedMolecule(molecule, randomSeed=1)
+    MMFFOptimizeMolecule(molecule)
     return np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()]), molecule.GetConformer().GetPositions()
 
 
@@ -53,7 +54,7 @@ def test_parts_of_the_original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     parts |= {split: load(split) for split in ("val", "test")}
     assert [len(part) for part in parts.values()] == [23, 3, 3]
     for split, part in parts.items():
-        assert set(part.split) == {split}
+        assert set(np.asarray(part.split)) == {split}
         for row, smiles, energy in zip(part.ids, part.smiles, part.targets["u0_atom"], strict=True):
             assert (smiles, energy) == (Chem.CanonSmiles(names[int(row)]), -100.0 * int(row))
     with pytest.raises(ConfigError, match="no molecule of split 'extra'"):
