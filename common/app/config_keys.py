@@ -96,6 +96,8 @@ class Keys(Mapping[str, Key]):
             return str(node["const"])
         if "prefixItems" in node:
             return f"[{', '.join(self._allowed(item) for item in node['prefixItems'])}]"
+        if "additionalProperties" in node:
+            return f"{{name: value, ...}}, each value {self._allowed(node['additionalProperties'])}"
         if "items" in node:
             return f"a list of items, each {self._allowed(node['items'])}"
         bounds = [f"{sign} {node[bound]}" for bound, sign in BOUNDS.items() if bound in node]
