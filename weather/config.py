@@ -12,7 +12,9 @@ FieldSet = Literal[
     "ncep-namerica-t995", "gfs-wind10m", "era5-uk-t2m", "speedy-5p625", "weatherbench1-5p625deg", "era5-64x32",
     "era5-240x121", "era5-1440x721",
 ]  # fmt: skip
-ForcingName = Literal["solar", "year_progress", "day_progress", "position", "orography", "land_sea_mask"]
+ForcingName = Literal[
+    "solar", "solar_hour", "year_progress", "day_progress", "position", "orography", "land_sea_mask"
+]  # fmt: skip
 ModelName = Annotated[
     str, Field(min_length=1, description="a model that `trifold models` shows, or a folder written by save_pretrained")
 ]
@@ -136,7 +138,7 @@ class ForecastSettings(Section):
         default=(1,), min_length=1, description="steps that are learned, in units of data.step_h: [1], or [1,2,4]"
     )
     forcings: tuple[ForcingName, ...] = Field(
-        default=(), description="solar, year_progress, day_progress, position, orography, land_sea_mask"
+        default=(), description="solar, solar_hour, year_progress, day_progress, position, orography, land_sea_mask"
     )
     noise: int = Field(default=0, ge=0, le=1024, description="random numbers of an ensemble's member; 0: deterministic")
 

@@ -88,7 +88,8 @@ class Forecaster(Predictor):
         fields = {name: (("latitude", "longitude"), value.numpy()) for name, value in self.constants.items()}
         places = {"latitude": self.grid.latitudes, "longitude": self.grid.longitudes}
         constants = xr.Dataset(fields, places) if fields else None
-        return Forcings(self.card["forcings"], self.grid, self.lead_step_h, constants, self.device)
+        offsets = self.card.get("forcing_offsets", (0,))
+        return Forcings(self.card["forcings"], self.grid, self.lead_step_h, constants, self.device, offsets)
 
     def keep_constants(self, constants: xr.Dataset | None) -> None:
         """Keep the fields that the forcings need, so that a forecast needs no file of them."""

@@ -1,6 +1,7 @@
 """What is known of any time and place beforehand, as further input channels of a model.
 
     solar            mean solar flux at the top of the atmosphere over the step that ends then, over the solar constant
+    solar_hour       the same over the hour that ends then
     year_progress    sine and cosine of the time in the tropical year
     day_progress     sine and cosine of the local mean solar time
     position         sine of latitude; cosine of latitude times sine and cosine of longitude: a point on the unit sphere
@@ -31,6 +32,7 @@ TROPICAL_YEAR_DAYS = 365.24219
 
 CHANNELS: dict[str, tuple[str, ...]] = {
     "solar": ("solar",),
+    "solar_hour": ("solar_hour",),
     "year_progress": ("year_progress_sin", "year_progress_cos"),
     "day_progress": ("day_progress_sin", "day_progress_cos"),
     "position": ("position_x", "position_y", "position_z"),
@@ -49,6 +51,7 @@ class Forcings:
     names      which, of CHANNELS
     step_h     the model's step: the sun shines over that long
     constants  canonical dataset with orography or land-sea mask, where these are wanted
+    offsets    times, in steps after those asked for, at which forcings that move are given, one after another
 
     Raises ConfigError for an unknown name, DataFormatError for a constant that is missing, of another grid or not
     finite.
@@ -61,25 +64,43 @@ class Forcings:
         step_h: float,
         constants: xr.Dataset | None = None,
         device: str | torch.device = "cpu",
+        offsets: Sequence[int] = (0,),
     ) -> None:
         for name in names:
             if name not in CHANNELS:
                 raise ConfigError(f"unknown forcing '{name}'. {did_you_mean(name, list(CHANNELS))}")
         self.names, self.grid, self.step_h, self.device = tuple(names), grid, step_h, torch.device(device)
-        self.channels = tuple(channel for name in names for channel in CHANNELS[name])
+        self.offsets = tuple(offsets)
         self._fixed = {name: self._steady(name, constants) for name in names if name in ("position", *CONSTANTS)}
+        self.channels = tuple(
+            self.label(channel, offset)
+            for name in names
+            for offset in ((0,) if name in self._fixed else self.offsets)
+            for channel in CHANNELS[name]
+        )
+
+    @staticmethod
+    def label(channel: str, offset: int) -> str:
+        """Of a channel at another time: "solar-2", two steps before."""
+        return f"{channel}{offset:+d}" if offset else channel
 
     def at(self, times: np.ndarray) -> Tensor:
         """The channels at datetime64 times [T]: [T, F, H, W] float32 on the device."""
-        parts = [self._moving(name, times) if name not in self._fixed else
-                 self._fixed[name].expand(len(times), -1, -1, -1) for name in self.names]  # fmt: skip
+        step = np.timedelta64(round(self.step_h * 3600), "s")
+        parts = []
+        for name in self.names:
+            if name in self._fixed:
+                parts.append(self._fixed[name].expand(len(times), -1, -1, -1))
+            else:
+                parts += [self._moving(name, times + offset * step) for offset in self.offsets]
         return torch.cat(parts, dim=1) if parts else torch.zeros(len(times), 0, *self.grid.shape, device=self.device)
 
     def _moving(self, name: str, times: np.ndarray) -> Tensor:
         grid = self.grid
-        if name == "solar":
-            energy = incident_solar_radiation(times, grid.latitudes, grid.longitudes, self.step_h, self.device)
-            return (energy / (SOLAR_CONSTANT * 3600 * self.step_h))[:, None]
+        if name in ("solar", "solar_hour"):
+            hours = self.step_h if name == "solar" else 1.0
+            energy = incident_solar_radiation(times, grid.latitudes, grid.longitudes, hours, self.device)
+            return (energy / (SOLAR_CONSTANT * 3600 * hours))[:, None]
         days = (times.astype("datetime64[ns]") - J2000) / np.timedelta64(1, "D")
         if name == "year_progress":
             turn = self._tensor(np.remainder(days / TROPICAL_YEAR_DAYS, 1))[:, None]

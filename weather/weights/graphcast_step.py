@@ -47,12 +47,12 @@ class GraphCast(nn.Module):
         inputs, outputs = task.input_channels(), task.output_channels()
         places = {(name, level): n for n, (name, level, time) in enumerate(inputs) if time == 0}
         known = [channel in places for channel in outputs]
-        scale = [_statistic(difference_std if k else std, *c, "spread") for c, k in zip(outputs, known, strict=True)]
+        scale = [statistic(difference_std if k else std, *c, "spread") for c, k in zip(outputs, known, strict=True)]
         columns = {
-            "mean": [_statistic(mean, name, level, "mean") for name, level, _ in inputs],
-            "std": [_statistic(std, name, level, "spread") for name, level, _ in inputs],
+            "mean": [statistic(mean, name, level, "mean") for name, level, _ in inputs],
+            "std": [statistic(std, name, level, "spread") for name, level, _ in inputs],
             "scale": scale,
-            "offset": [0.0 if k else _statistic(mean, *c, "mean") for c, k in zip(outputs, known, strict=True)],
+            "offset": [0.0 if k else statistic(mean, *c, "mean") for c, k in zip(outputs, known, strict=True)],
             "known": [float(k) for k in known],
         }
         for name, values in columns.items():
@@ -65,7 +65,8 @@ class GraphCast(nn.Module):
         return change * self.scale + self.offset + fields[:, self.last] * self.known
 
 
-def _statistic(dataset: xr.Dataset, name: str, level: int | None, what: str) -> float:
+def statistic(dataset: xr.Dataset, name: str, level: float | None, what: str) -> float:
+    """One number of the official statistics, `what`: "mean" or "spread". Raises CheckpointError where it is missing."""
     try:
         field = dataset[name] if level is None else dataset[name].sel(level=level)
         value = float(field)

@@ -32,9 +32,23 @@ def channel(name: str, forcings: Forcings, times: np.ndarray = TIMES) -> torch.T
 def test_all_channels_are_there_in_order_and_of_order_one() -> None:
     forcings = Forcings(list(CHANNELS), GRID, 6, constants())
     values = forcings.at(TIMES)
-    assert values.shape == (len(TIMES), 10, *GRID.shape) == (len(TIMES), len(forcings.channels), *GRID.shape)
+    assert values.shape == (len(TIMES), 11, *GRID.shape) == (len(TIMES), len(forcings.channels), *GRID.shape)
     assert values.dtype == torch.float32 and values.isfinite().all() and values.abs().max() < 6
     assert Forcings([], GRID, 6).at(TIMES).shape == (len(TIMES), 0, *GRID.shape)
+
+
+def test_forcings_of_other_times_are_those_times() -> None:
+    names = ["solar", "position", "year_progress", "solar_hour"]
+    several, one = Forcings(names, GRID, 6, offsets=(-2, 0)), Forcings(names, GRID, 6)
+    assert [name for name in several.channels if name.endswith("-2")] == [
+        "solar-2", "year_progress_sin-2", "year_progress_cos-2", "solar_hour-2",
+    ]  # fmt: skip
+    for name in one.channels:
+        assert (channel(name, several) == channel(name, one)).all()
+        if not name.startswith("position"):
+            assert (channel(f"{name}-2", several)[12:] == channel(name, one)[:-12]).all()
+    hourly = Forcings(["solar"], GRID, 1)
+    assert torch.allclose(channel("solar_hour", one), channel("solar", hourly))
 
 
 def test_nothing_jumps_at_midnight_the_date_line_or_new_year() -> None:
