@@ -18,7 +18,7 @@ from common.app.errors import ConfigError, DataFormatError
 from weather.data.canonical import DIMS, grid_of
 from weather.data.grid import Grid
 
-READ_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError)
+READ_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError, IndexError, SystemError)
 """What the readers under xarray raise on damaged chunks and broken connections."""
 
 

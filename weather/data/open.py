@@ -217,7 +217,7 @@ def _opening(location: str) -> Iterator[None]:
             f"{location} holds no Zarr metadata that can be found ({type(error).__name__}: {str(error)[:200]}). Check "
             "the address; a store that is served over http must be consolidated: zarr.consolidate_metadata(path)"
         ) from error
-    except (OSError, ValueError, TypeError, RuntimeError, EOFError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, EOFError, AttributeError, IndexError, SystemError) as error:
         raise DataFormatError(
             f"{location} cannot be opened ({type(error).__name__}: {str(error)[:300]}); the file is damaged, cut off, "
             "or not what its name says: fetch it again"
