@@ -1,4 +1,4 @@
-# make run | test | check | bench | reliability | clean        (another Python: make run PYTHON=/path/to/python3.12)
+# make run | test | check | bench | reliability | docs | docs-check | clean        (another Python: make run PYTHON=/path/to/python3.12)
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: run test check bench reliability clean
+.PHONY: run test check bench reliability docs docs-check clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/run.stamp
@@ -29,6 +29,12 @@ bench: $(VENV)/dev.stamp
 reliability: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.reliability
 
+docs: $(VENV)/docs.stamp
+	NO_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict
+
+docs-check: docs
+	$(BIN)/python -m docs.check build/docs
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
@@ -42,4 +48,8 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/docs.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install -c constraints.txt -e '.[docs]'
 	@touch $@ $(VENV)/run.stamp
