@@ -96,7 +96,8 @@ def aligned(predicted: Chain, native: Chain) -> Match:
         every = np.arange(len(predicted))
         return Match(every, every, 1.0)
     blocks = _aligner().align(predicted.sequence, native.sequence)[0].aligned
-    one, other = (np.concatenate([np.arange(*block) for block in part]) for part in blocks)
+    nothing = np.zeros(0, np.int64)
+    one, other = (np.concatenate([nothing, *(np.arange(*block) for block in part)]) for part in blocks)
     same = [predicted.sequence[a] == native.sequence[b] for a, b in zip(one, other, strict=True)]
     identity = float(np.mean(same)) if same else 0.0
     if identity < LEAST_IDENTITY or len(same) < LEAST_RESIDUES:
@@ -136,7 +137,7 @@ def _rows_of(path: Path, natives: Mapping[str, Path], rejected: list[tuple[str, 
             if not (native.observed[match.native] & predicted.observed[match.predicted]).sum() >= LEAST_RESIDUES:
                 raise DataFormatError(f"{predicted.id} and {native.id} have no residues with coordinates in common")
             yield {
-                "id": stem if len(stem) > len(predicted.id) else predicted.id, "structure": native.id,
+                "id": f"{stem}_{_name(predicted)}", "structure": f"{stem_and_suffix(file)[0]}_{_name(native)}",
                 **compare_chains(predicted, native, match),
             }  # fmt: skip
     except DataFormatError as error:

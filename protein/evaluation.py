@@ -142,7 +142,7 @@ def print_summary(frame: pd.DataFrame) -> None:
     """One line a score; where homologues of the training set are marked, without these as well."""
     means = {"all": summary(frame)}
     if "has_homologue" in frame:
-        means["without homologues in training"] = summary(frame[~frame["has_homologue"].astype(bool)])
+        means["without homologues in training"] = summary(frame.loc[~frame["has_homologue"].astype(bool)])
     for what, values in means.items():
         print(f"{what}: " + "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
 

@@ -120,7 +120,7 @@ def _alphafold_features(query: Query, cycles: int, like: Tensor) -> list[Alignme
     _, _, place = padded([query])
     drawn = (replace(alignment_features(alignment, generator), residue_index=place) for _ in range(cycles))
     return [
-        AlignmentFeatures(**{n: value if value is None else _moved(value, like) for n, value in vars(one).items()})
+        replace(one, **{name: _moved(value, like) for name, value in vars(one).items() if value is not None})
         for one in drawn
     ]
 

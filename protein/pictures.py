@@ -83,7 +83,14 @@ def draw_trace(axes: Axes, prediction: Prediction) -> None:
     axes.spines[:].set_visible(False)
     axes.grid(False)
     for place, name in ((0, "N"), (-1, "C")):
-        axes.annotate(name, curve[place, :2], xytext=(4, 4), textcoords="offset points", fontsize=9, fontweight="bold")
+        axes.annotate(
+            name,
+            (curve[place, 0], curve[place, 1]),
+            xytext=(4, 4),
+            textcoords="offset points",
+            fontsize=9,
+            fontweight="bold",
+        )
     axes.legend(
         handles=[Patch(color=colour, label=name) for name, colour in reversed(CONFIDENCE)], title="pLDDT",
         title_fontsize=7, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=4, handlelength=0.9,
@@ -150,12 +157,14 @@ def confidence_against_truth(plddt: np.ndarray, lddt: np.ndarray, what: str) -> 
     x, y = plddt[known], lddt[known]
     axes.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
     if len(x) > 2000:
-        axes.hexbin(x, y, gridsize=50, extent=(0, 100, 0, 100), bins="log", cmap=DENSITY, mincnt=1, linewidths=0)
+        axes.hexbin(
+            x, y, gridsize=50, extent=(0, 100, 0, 100), bins="log", cmap=DENSITY, mincnt=1, linewidths=0,
+            rasterized=True,
+        )  # fmt: skip
     else:
         axes.scatter(x, y, s=12, color=BLUE, alpha=0.6, linewidths=0)
-    note = f"N = {len(x):,}" + (f"\nr = {np.corrcoef(x, y)[0, 1]:.3f}" if len(x) > 2 and x.std() and y.std() else "")
-    axes.text(0.03, 0.97, note, transform=axes.transAxes, va="top", fontsize=8.5)
-    axes.set(xlim=(0, 100), ylim=(0, 100), xlabel=f"pLDDT {what}", ylabel=f"lDDT-CA {what} (x 100)")
+    note = f"N = {len(x):,}" + (f", r = {np.corrcoef(x, y)[0, 1]:.3f}" if len(x) > 2 and x.std() and y.std() else "")
+    axes.set(xlim=(0, 100), ylim=(0, 100), xlabel=f"pLDDT {what}", ylabel=f"lDDT-CA {what} (x 100)", title=note)
     return figure
 
 

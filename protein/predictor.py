@@ -15,7 +15,7 @@ from typing import Any, Self, overload
 import torch
 from torch import nn
 
-from common.app.errors import ConfigError
+from common.app.errors import ConfigError, DataFormatError
 from common.predictor import Predictor
 from common.training.precision import autocast
 from protein.batching import BATCH_PAIRS, Batch, Size, batches, free_memory_gb
@@ -75,12 +75,16 @@ class StructurePredictor(Predictor):
         return takes_alignments(self.model)
 
     @overload
-    def predict(self, sequences: str, msa: MSA = None, **options: Any) -> Prediction: ...
+    def predict(
+        self, sequences: str, msa: MSA = None, *, cycles: int | None = None, memory_gb: float | None = None,
+        distogram: bool = False,
+    ) -> Prediction: ...  # fmt: skip
 
     @overload
     def predict(
-        self, sequences: Sequence[str], msa: Sequence[MSA] | None = None, **options: Any
-    ) -> list[Prediction]: ...
+        self, sequences: Sequence[str], msa: Sequence[MSA] | None = None, *, cycles: int | None = None,
+        memory_gb: float | None = None, distogram: bool = False,
+    ) -> list[Prediction]: ...  # fmt: skip
 
     def predict(
         self,
@@ -111,10 +115,12 @@ class StructurePredictor(Predictor):
             raise ConfigError("msa of several sequences: expected a list, one alignment or None for each of them")
         if given is not None and len(given) != len(texts):
             raise ConfigError(f"{len(texts)} sequences with {len(given)} alignments; expected one or None for each")
-        queries = [
-            self.query(text, f"sequence_{number}", one)  # type: ignore[arg-type]
-            for number, (text, one) in enumerate(zip(texts, given or [None] * len(texts), strict=True), 1)
-        ]
+        queries: list[Query] = []
+        for number, (text, one) in enumerate(zip(texts, given or [None] * len(texts), strict=True), 1):
+            try:
+                queries.append(self.query(text, f"sequence_{number}", one))  # type: ignore[arg-type]
+            except DataFormatError as error:
+                raise error if single else DataFormatError(f"sequence {number} of {len(texts)}: {error}") from error
         found = dict(self.predict_stream(queries, cycles, memory_gb, distogram))
         return found[0] if single else [found[number] for number in range(len(queries))]
 

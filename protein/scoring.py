@@ -54,8 +54,8 @@ def structure_scores(
     both = _tensor(np.isfinite(model[..., 0]) & np.isfinite(native[..., 0]))
     all_atoms = float("nan")
     if bool(both[:, [N, CB]].any()):
-        atoms = (torch.nan_to_num(_tensor(one)) for one in (model, native))
-        all_atoms = float(lddt_all_atom(*atoms, both, torch.from_numpy(types)))
+        first, second = (torch.nan_to_num(_tensor(one)) for one in (model, native))
+        all_atoms = float(lddt_all_atom(first, second, both, torch.from_numpy(types)))
     # GDT_TS and GDT_HA have three of their four thresholds in common.
     shares = dict(zip(GDT_A, shares_within(found, truth, None, norm, GDT_A).tolist(), strict=True))
     return {

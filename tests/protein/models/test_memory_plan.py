@@ -7,6 +7,7 @@ from protein.models.alphafold import AlignmentFeatures, AlphaFold, AlphaFoldConf
 from protein.models.esm2 import ESM2Config
 from protein.models.esmfold import ESMFold, ESMFoldConfig
 from protein.models.evoformer import EvoformerConfig
+from protein.models.fold import Fold, FoldConfig
 from protein.models.memory_plan import TrunkShape, peak_bytes, plan
 from protein.models.structure_module import StructureModuleConfig
 from tests.protein.allocations import peak_allocated
@@ -20,6 +21,14 @@ def test_of_esmfold(chunk):
     model, types = ESMFold(config).eval(), torch.zeros(1, 64, dtype=torch.long)
     peak = peak_allocated(lambda: model(types, cycles=2, chunk=chunk))
     assert peak < peak_bytes(TrunkShape.of(config), 64, chunk) < 2 * peak
+
+
+@pytest.mark.parametrize("chunk", [1, 32])
+def test_of_fold(chunk):
+    config = FoldConfig(64, 32, 1, 3, 4, triangle_heads=2, lddt_width=4, structure=STRUCTURE)
+    model, types = Fold(config).eval(), torch.zeros(2, 64, dtype=torch.long)
+    peak = peak_allocated(lambda: model(types, cycles=2, chunk=chunk))
+    assert peak < peak_bytes(TrunkShape.of(config), 64, chunk, 2) < 2 * peak
 
 
 @pytest.mark.parametrize(("chunk", "sequences", "extra"), [(2, 8, 8), (16, 8, 8), (8, 96, 160)])
