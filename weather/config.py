@@ -155,10 +155,15 @@ class Rollout(Section):
 class LossSettings(Section):
     """What an error counts, in units of each channel's tendency."""
 
-    name: Literal["mse", "l1", "crps"] = Field(default="mse", description="crps: the fair score of an ensemble")
+    name: Literal["mse", "l1", "crps", "almost_fair_crps"] = Field(
+        default="mse", description="crps: the fair score of an ensemble; almost_fair_crps: arXiv:2412.15832"
+    )
     weights: dict[str, Weight] = Field(default={}, description="by variable or channel (temperature_850); else 1")
     pressure_weighted: bool = Field(default=False, description="levels count by their pressure, as in GraphCast")
     spectral: Weight = Field(default=0.0, description="of the loss of amplitudes by wavenumber")
+    spectrum: Literal["zonal", "spherical"] = Field(
+        default="zonal", description="wavenumbers along latitudes, or degrees of spherical harmonics on a globe"
+    )
 
 
 class TrainConfig(RunConfig):
@@ -179,10 +184,10 @@ class TrainConfig(RunConfig):
 
     @model_validator(mode="after")
     def _fits_together(self) -> TrainConfig:
-        if (self.loss.name == "crps") != (self.rollout.members > 1):
+        if self.loss.name.endswith("crps") != (self.rollout.members > 1):
             raise ValueError(
-                f"loss.name={self.loss.name} with rollout.members={self.rollout.members}: the fair CRPS needs at "
-                "least 2 members, other losses take 1"
+                f"loss.name={self.loss.name} with rollout.members={self.rollout.members}: a CRPS needs at least 2 "
+                "members, other losses take 1"
             )
         if (self.forecast.noise > 0) != (self.rollout.members > 1):
             raise ValueError(

@@ -12,7 +12,7 @@ from common.app.composition import load_config
 from weather.config import TrainConfig
 from weather.study import train
 
-CHANNEL, LEADS_H = "geopotential", (1, 3, 5, 8)
+CHANNEL, LEADS_H = "geopotential", (1, 2, 4, 6)
 
 
 def main(overrides: Sequence[str] = ()) -> None:

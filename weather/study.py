@@ -24,7 +24,7 @@ from weather.data.grid import Grid
 from weather.data.statistics import pairs
 from weather.evaluation import leads_of, score_split, write_scores
 from weather.forecaster import Forecaster
-from weather.losses import LOSSES
+from weather.losses import LOSSES, spectral_loss, spherical_spectral_loss
 from weather.models import MODELS
 from weather.samples import Source, open_source, scales_of, windows_of
 from weather.score_tables import summary
@@ -86,6 +86,7 @@ def make_task(config: TrainConfig, source: Source, device: torch.device) -> Fore
         channel_weights(config, source).to(device),
         torch.as_tensor(source.grid.area_weights(), dtype=torch.float32, device=device),
         config.loss.spectral,
+        spherical_spectral_loss(source.grid) if config.loss.spectrum == "spherical" else spectral_loss,
     )
 
 

@@ -58,6 +58,7 @@ class ForecastTask(Task):
         channel_weights: Tensor,
         area_weights: Tensor,
         spectral: float = 0.0,
+        spectrum: Callable[[Tensor, Tensor], Tensor] = spectral_loss,
     ) -> None:
         self.model = self.stepper = stepper
         self.windows, self.forcings, self.history = windows, forcings, history
@@ -65,7 +66,7 @@ class ForecastTask(Task):
         self.channel_weights, self.area_weights = channel_weights, area_weights
         self.blocks = tuple(getattr(stepper.network, "blocks", ()))
         self.prefetch = not all(split.in_memory for split in windows.values())
-        self._loss, self._targets = loss, horizon.at(0.0)
+        self._loss, self._spectrum, self._targets = loss, spectrum, horizon.at(0.0)
 
     def begin(self, progress: float) -> None:
         self._targets = self.horizon.at(progress)
@@ -111,5 +112,5 @@ class ForecastTask(Task):
         forecast, truth = forecast.float() / unit, truth / unit
         by_channel = (self._loss(forecast, truth) * self.area_weights).mean(dim=(-2, -1))
         if self.spectral:
-            by_channel = by_channel + self.spectral * spectral_loss(forecast, truth)
+            by_channel = by_channel + self.spectral * self._spectrum(forecast, truth)
         return (by_channel * self.channel_weights).sum(dim=-1) / self.channel_weights.sum()

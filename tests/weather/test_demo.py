@@ -19,5 +19,5 @@ def test_the_demo_trains_compares_and_draws(
     shown = "".join(capsys.readouterr().out.split())
     assert str(tmp_path / "run" / "shallow-water.gif") in shown and (tmp_path / "run" / "shallow-water.gif").is_file()
     scores = pd.read_csv(tmp_path / "run" / "scores.csv")
-    row = scores.query("system == 'persistence' and channel == 'geopotential' and metric == 'rmse' and lead_h == 3")
+    row = scores.query("system == 'persistence' and channel == 'geopotential' and metric == 'rmse' and lead_h == 4")
     assert f"{row['value'].iloc[0]:.1f}" in shown

@@ -5,6 +5,7 @@ import pytest
 import torch
 import xarray as xr
 
+from common.app.errors import DataFormatError
 from weather.data.grid import Grid
 from weather.metrics import (
     acc,
@@ -18,11 +19,13 @@ from weather.metrics import (
     rank_histogram,
     rmse,
     seeps,
+    seeps_climate,
     spread,
     spread_skill_ratio,
     zonal_spectrum,
 )
 from weather.metrics.crps import crps_at_points
+from weather.metrics.seeps import DRY_M
 from weather.metrics.weights import Box
 
 LATITUDES, LONGITUDES = np.linspace(-90, 90, 7), np.arange(0, 360, 30.0)
@@ -89,6 +92,33 @@ def test_anomaly_correlation_knows_no_scale_but_the_sign() -> None:
     climate, anomaly = globe(random.standard_normal((7, 12))), globe(random.standard_normal((7, 12)))
     assert float(acc(climate + 3 * anomaly, climate + anomaly, climate)) == pytest.approx(1)
     assert float(acc(climate - anomaly, climate + anomaly, climate)) == pytest.approx(-1)
+
+
+def test_seeps_of_a_constant_forecast_is_one_in_the_climate_of_its_own_days() -> None:
+    """Over all times of a window around one day; the season of each place comes out, across the turn of the year."""
+    random = np.random.default_rng(0)
+    times = np.arange("2010-01-01", "2022-01-01", dtype="datetime64[D]").astype("datetime64[ns]")
+    day = xr.DataArray(times, dims="time", coords={"time": times}).dt.dayofyear
+    wet = random.random((len(times), 3)) < 0.5 + 0.3 * np.cos(2 * np.pi * day.values / 366)[:, None]
+    size = random.gamma(1.0, 0.004, wet.shape) * [1, 2, 3] + DRY_M
+    amounts = xr.DataArray(np.where(wet, size, 0.0), {"time": times, "place": [0, 1, 2]}, ("time", "place"))
+    amounts[5, 0] = np.nan
+    climate = seeps_climate(amounts, days=[1, 183], window=20)
+    assert np.abs(climate["dry_share"] - xr.DataArray([0.2, 0.8], dims="dayofyear")).max() < 0.1
+    lazy = seeps_climate(amounts.chunk({"place": 1, "time": 900}), days=[1, 183], window=20)
+    xr.testing.assert_allclose(lazy.compute(), climate)
+    for number, chosen in enumerate([1, 183]):
+        apart = np.abs(day - chosen)
+        near = amounts[(np.minimum(apart, 366 - apart) <= 20).values]
+        here = climate.sel(dayofyear=chosen)
+        for constant in (0.0, 10.0):  # dry, heavy
+            forecast = xr.full_like(near, constant)
+            found = seeps(
+                forecast, near, here["dry_share"], here["heavy_from"], keep=["place"], weights=xr.DataArray(1.0)
+            )
+            assert found.values == pytest.approx([1, 1, 1], abs=0.03), number
+    with pytest.raises(DataFormatError, match="no amount within 5 days of day 200"):
+        seeps_climate(amounts[:30], days=[200], window=5)
 
 
 def test_a_constant_forecast_has_seeps_of_one() -> None:

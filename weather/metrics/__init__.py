@@ -21,7 +21,7 @@ from weather.metrics.energy_score import energy_score
 from weather.metrics.errors import bias, mae, rmse
 from weather.metrics.pairs import verifying
 from weather.metrics.rank_histogram import rank_histogram
-from weather.metrics.seeps import seeps
+from weather.metrics.seeps import seeps, seeps_climate
 from weather.metrics.spectra import power_spectrum, zonal_spectrum
 from weather.metrics.spread import spread, spread_skill_ratio
 from weather.metrics.weights import REGIONS, area_weights, by_region, by_season, cosine_weights
@@ -44,6 +44,7 @@ __all__ = [
     "rank_histogram",
     "rmse",
     "seeps",
+    "seeps_climate",
     "spread",
     "spread_skill_ratio",
     "t_test",

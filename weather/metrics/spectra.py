@@ -38,21 +38,26 @@ def power_spectrum(field: Field, grid: Grid | None = None) -> Any:
     """
     (field,) = aligned(field)
     grid = _globe(grid_of(field) if isinstance(field, xr.DataArray) else grid)
-    height, width = grid.shape
-    north_first = bool(grid.latitudes[0] > grid.latitudes[-1])
-    kind: SphereGrid = "equiangular_with_poles" if grid.has_poles else grid.kind  # pyright: ignore[reportAssignmentType]
 
     def spectrum(maps: Tensor) -> Tensor:
-        transform = _transform(height, width, kind).to(maps.device)
-        maps = maps.double().flip(-2) if north_first else maps.double()
-        power = transform.analyse(maps).abs().square()
-        power[..., 1:] *= 2
-        return power.sum(-1)
+        return power_by_degree(maps.double(), grid)
 
     if not isinstance(field, xr.DataArray):
         return spectrum(field)
-    result = on_tensors(spectrum, field, core_dims=[MAP], new_dims={"degree": height})
-    return result.assign_coords(degree=np.arange(height))
+    result = on_tensors(spectrum, field, core_dims=[MAP], new_dims={"degree": grid.shape[0]})
+    return result.assign_coords(degree=np.arange(grid.shape[0]))
+
+
+def power_by_degree(maps: Tensor, grid: Grid) -> Tensor:
+    """`power_spectrum` of tensors [..., H, W] -> [..., L], in their own type and with gradients.
+
+    Raises DataFormatError on a region.
+    """
+    grid = _globe(grid)
+    kind: SphereGrid = "equiangular_with_poles" if grid.has_poles else grid.kind  # pyright: ignore[reportAssignmentType]
+    transform = _transform(*grid.shape, kind, maps.dtype).to(maps.device)
+    power = transform.analyse(maps.flip(-2) if grid.latitudes[0] > grid.latitudes[-1] else maps).abs().square()
+    return 2 * power.sum(-1) - power[..., 0]
 
 
 @of_each_variable
@@ -91,8 +96,8 @@ def _zonal(circles: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=4)
-def _transform(height: int, width: int, kind: SphereGrid) -> SphericalTransform:
-    return SphericalTransform(height, width, kind, dtype=torch.float64)
+def _transform(height: int, width: int, kind: SphereGrid, dtype: torch.dtype) -> SphericalTransform:
+    return SphericalTransform(height, width, kind, dtype=dtype)
 
 
 def _globe(grid: Grid | None, whole: bool = True) -> Grid:
