@@ -48,9 +48,6 @@ FRAME_RESIDUES = 32
 """From whose frames side chains are seen in a step: a random part, because all pairs of frames and atoms cost as much
 as the rest of a step."""
 
-UNCLAMPED = 0.1
-"""Share of the chains whose frame-aligned errors count however large they are, as for AlphaFold 2."""
-
 
 @dataclass(frozen=True)
 class Native:
@@ -191,13 +188,12 @@ class FoldTask(Task):
 
     def _structure_loss(self, output: FoldOutput, native: Native) -> Tensor:
         batch, weights, structure = native.batch, self.weights, output.structure
-        clamp = torch.where(torch.rand(len(batch.mask), device=self.device) < UNCLAMPED, torch.inf, 10.0)
         ca, true_ca, known = structure.atom14[:, :, CA], batch.atom14[:, :, CA], batch.present[:, :, CA]
         last = Frames(structure.frames.rotation[-1], structure.frames.translation[-1])
-        everywhere = backbone_fape(structure.frames, native.frames, native.frames_known, clamp).mean(0)
-        trace = ca_fape(structure.frames.translation, true_ca, known, batch.follows, clamp).mean(0)
+        everywhere = backbone_fape(structure.frames, native.frames, native.frames_known).mean(0)
+        trace = ca_fape(structure.frames.translation, true_ca, known, batch.follows).mean(0)
         total = weights.fape * torch.where(native.all_atom, everywhere, trace)
-        total = total + self._all_atom_loss(output, native, clamp)
+        total = total + self._all_atom_loss(output, native)
         total = total + weights.lddt * plddt_loss(output.lddt, ca, true_ca, known)
         assert output.aligned_error is not None
         errors = aligned_error_loss(output.aligned_error, last, native.frames, native.frames_known)
@@ -207,7 +203,7 @@ class FoldTask(Task):
             total = total + weights.violation * violation_loss(structure.atom14, atoms, batch.types, batch.follows)
         return total
 
-    def _all_atom_loss(self, output: FoldOutput, native: Native, clamp: Tensor) -> Tensor:
+    def _all_atom_loss(self, output: FoldOutput, native: Native) -> Tensor:
         """Side chains and torsions [B], zero for chains of which C-alpha atoms alone are known."""
         chosen = torch.nonzero(native.all_atom).squeeze(-1)
         batch, structure = native.batch, output.structure
@@ -223,8 +219,7 @@ class FoldTask(Task):
             for one in (Frames(structure.groups.rotation[chosen], structure.groups.translation[chosen]), truth.frames)
         )
         side_chains = side_chain_fape(
-            found, frames, truth.frame_mask[:, seen_from], structure.atom14[chosen], truth.atom14, truth.atom_mask,
-            clamp[chosen],
+            found, frames, truth.frame_mask[:, seen_from], structure.atom14[chosen], truth.atom14, truth.atom_mask
         )  # fmt: skip
         torsions, known = torsions_of_chain(types, atom37, mask37, follows)
         angles = torsion_loss(structure.raw_torsions[:, chosen], torsions, known, batch.mask[chosen], types).mean(0)
