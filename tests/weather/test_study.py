@@ -1,0 +1,102 @@
+"""A configuration becomes the network and the task that it says. Runs that are killed: tests/reliability."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from common.app.composition import load_config
+from common.app.errors import ConfigError
+from weather.config import TrainConfig
+from weather.data.forcings import Forcings
+from weather.models import MODELS
+from weather.samples import Source, open_source
+from weather.study import make_task, new_network
+from weather.task import Horizon
+
+EXPERIMENTS = sorted(path.stem for path in Path(str(files("weather.conf.train"))).glob("experiment/*.yaml"))
+FLOWS = ["data=shallow-water", "data.height=8", "data.train_flows=2", "data.val_flows=1", "data.states=6",
+         "data.time_step_s=600"]  # fmt: skip
+
+
+def config_of(*words: str) -> TrainConfig:
+    config = load_config("weather", "train", words)
+    assert isinstance(config, TrainConfig)
+    return config
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    return open_source(config_of(*FLOWS).data, ("train", "val"))
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_key_of_a_model_reaches_its_network(name: str, source: Source) -> None:
+    ensemble = ["forecast.noise=4", "rollout.members=2", "loss.name=crps"]
+    small = ["model.refinements=1"] if name == "mesh_gnn" else []
+    seen = ["forecast.history=2", "forecast.forcings=[position]"]
+    config = config_of(*FLOWS, f"model={name}", *seen, *ensemble, *small)
+    forcings = Forcings(config.forecast.forcings, source.grid, 1.0)
+    found = new_network(config, source, forcings).config
+    asked = config.model.model_dump(exclude={"name"})
+    assert {key: getattr(found, key) for key in asked} == asked
+    assert (found.in_channels, found.out_channels, found.condition) == (2 * 3 + 3, 3, 4)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_is_a_configuration_of_its_name(experiment: str) -> None:
+    assert config_of(f"experiment={experiment}").experiment == experiment
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["loss.name=crps"],
+        ["forecast.noise=4"],
+        ["rollout.members=2", "forecast.noise=4"],
+        ["forecast.steps=[1,3,2]"],
+        ["forecast.steps=[2,3]"],
+        ["forecast.steps=[1,2]", "forecast.history=2"],
+        ["model=none"],
+        ["data=grid-files"],
+    ],
+)
+def test_what_does_not_fit_together_is_refused(words: list[str]) -> None:
+    with pytest.raises(ConfigError):
+        config_of(*words)
+
+
+@pytest.mark.parametrize("targets, grow_until", [(1, 0.0), (4, 0.0), (4, 0.5), (3, 1.0), (8, 0.9)])
+def test_the_horizon_grows_from_one_step_to_all(targets: int, grow_until: float) -> None:
+    horizon = Horizon(targets, targets, grow_until)
+    found = [horizon.at(progress) for progress in np.linspace(0, 1, 201)]
+    assert found == sorted(found) and found[-1] == horizon.at(max(grow_until, 0.0)) == targets
+    assert found[0] == (1 if grow_until else targets)
+    assert set(found) == (set(range(1, targets + 1)) if grow_until else {targets})
+
+
+def test_the_loss_is_that_of_the_steps_reached(source: Source) -> None:
+    """A longer horizon brings in the errors of later steps, of the same roll-out, and no others."""
+    config = config_of(*FLOWS, "model=unet", "model.channels=4", "model.levels=1", "rollout.targets=3",
+                       "rollout.grow_until=0.6")  # fmt: skip
+    task = make_task(config, source, torch.device("cpu"))
+    with torch.no_grad():
+        for parameter in task.model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    batch = task.batch("train", np.arange(2))
+
+    def loss(progress: float) -> torch.Tensor:
+        task.begin(progress)
+        return task.loss(task.model, batch)
+
+    forecast = task.model(batch.state[:, :1], task.forcings.at(batch.times[:, 1:].reshape(-1)).unflatten(0, (2, 3)))
+    error = (forecast - batch.state[:, 1:]) / task.stepper.tendency_std[0][:, None, None]
+    steps = (error.square() * task.area_weights).mean(dim=(-2, -1)).mean(dim=-1)
+    assert (steps.diff(dim=1).abs() > 1e-3).all()
+    for progress, count in ((0.0, 1), (0.3, 2), (0.6, 3), (1.0, 3)):
+        torch.testing.assert_close(loss(progress), steps[:, :count].mean(dim=1), rtol=1e-4, atol=0)
+    torch.testing.assert_close(task.metrics(task.model, batch)["loss"], steps.mean(dim=1), rtol=1e-4, atol=0)
