@@ -34,6 +34,11 @@ def write_report_of(
     folder: Path, title: str, frame: pd.DataFrame, means: Mapping[str, float], facts: Mapping[str, Any]
 ) -> Path:
     """report.html of a frame of `evaluation` or `comparison`, with its means."""
+    return run_report(folder, title, tiles=_tiles(frame, means), data=facts, domain_sections=sections_of(frame, means))
+
+
+def sections_of(frame: pd.DataFrame, means: Mapping[str, float]) -> list[Section]:
+    """Scores, contacts, distributions, confidence, stereochemistry, best and worst chains: those that there are."""
     sections = [Section("Scores", _scores(means))]
     if "p_long_l5" in means:
         sections.append(Section("Contacts", _precision(means)))
@@ -48,7 +53,7 @@ def write_report_of(
         sections.append(Section("Stereochemistry of the predictions", data_table(("", "Mean over residues"), rows)))
     if "lddt_ca" in means:
         sections.append(Section("Chains", _extremes(frame)))
-    return run_report(folder, title, tiles=_tiles(frame, means), data=facts, domain_sections=sections)
+    return sections
 
 
 def _tiles(frame: pd.DataFrame, means: Mapping[str, float]) -> list[Tile]:
