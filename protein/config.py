@@ -140,9 +140,14 @@ class PredictConfig(Section):
         default=True, description="write probabilities of distance too: 64 bins a pair, 12 MB at 300 residues"
     )
     cycles: int | None = Field(default=None, ge=1, le=64, description="of recycling; null: as the model was trained")
+    relax: bool | None = Field(
+        default=None, description="move atoms until the chain is chemically possible; null: as the model's card says"
+    )
     memory_gb: float | None = Field(default=None, gt=0, description="limit of the activations; null: what is free")
     draw: int = Field(default=100, ge=0, description="predictions that the report shows; the table lists all")
-    dtype: Literal["float32", "bfloat16"] = Field(default="float32", description="bfloat16: products only")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="bfloat16: 16 bits, but for coordinates"
+    )
     device: Device = "auto"
     offline: bool = Field(default=False, description="never touch the network")
 
@@ -163,6 +168,9 @@ class EvaluateConfig(Section):
     )
     limit: int | None = Field(default=None, ge=1, description="score the first chains only; null: all")
     cycles: int | None = Field(default=None, ge=1, le=64, description="of recycling; null: as the model was trained")
+    relax: bool | None = Field(
+        default=None, description="move atoms until the chain is chemically possible; null: as the model's card says"
+    )
     memory_gb: float | None = Field(default=None, gt=0, description="limit of the activations; null: what is free")
     device: Device = "auto"
     output: str | None = Field(

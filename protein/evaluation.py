@@ -41,13 +41,13 @@ def evaluate(config: EvaluateConfig) -> int:
     """Predict and score a data set; writes scores.csv and report.html, prints the means."""
     assert config.model is not None
     predictor = StructurePredictor.from_pretrained(config.model, config.device, offline=config.offline)
-    options = {"cycles": config.cycles, "memory_gb": config.memory_gb}
+    options: dict[str, Any] = {"cycles": config.cycles, "memory_gb": config.memory_gb}
     if config.data in ("cb513", "ts115"):
         facts: Mapping[str, Any] = {"title": config.data.upper()}
         frame = score_sequences(predictor, load(config.data, config.offline)[: config.limit], **options)
     else:
         source, chains = _chains(config)
-        facts, frame = source.facts, score_chains(predictor, chains, **options)
+        facts, frame = source.facts, score_chains(predictor, chains, **options, relax=config.relax)
     run = RunDirectory(Path(config.output) if config.output else evaluation_folder(str(predictor.card["name"])))
     run.path.mkdir(parents=True, exist_ok=True)
     part = "" if config.data in ("cb513", "ts115") else f", {config.split}"
@@ -59,7 +59,7 @@ def evaluate(config: EvaluateConfig) -> int:
 
 def score_chains(
     predictor: StructurePredictor, chains: Chains, cycles: int | None = None, memory_gb: float | None = None,
-    silent: bool = False,
+    relax: bool | None = None, silent: bool = False,
 ) -> pd.DataFrame:  # fmt: skip
     """Predict each chain from its sequence and score it: one row a chain, in order.
 
@@ -76,7 +76,7 @@ def score_chains(
     report = ProgressReport(len(queries), 0, str(predictor.card["name"]), silent)
     rows: dict[int, dict[str, Any]] = {}
     try:
-        for index, prediction in predictor.predict_stream(queries, cycles, memory_gb):
+        for index, prediction in predictor.predict_stream(queries, cycles, memory_gb, relax=relax):
             rows[index] = _chain_row(prediction, chains, index, place[offsets[index] : offsets[index + 1]])
             report.advance()
     finally:
@@ -91,7 +91,7 @@ def score_sequences(
     """Predict the secondary structure of each sequence: id, length, has_homologue, q3, q8, states, plddt."""
     queries = [Query(one.id, one.sequence) for one in labelled]
     rows: dict[int, dict[str, Any]] = {}
-    for index, prediction in predictor.predict_stream(queries, cycles, memory_gb):
+    for index, prediction in predictor.predict_stream(queries, cycles, memory_gb, relax=False):
         one = labelled[index]
         states = np.array([STATES.index(letter) for letter in one.states])
         rows[index] = {

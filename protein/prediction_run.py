@@ -15,7 +15,7 @@ from protein.batching import Batch, Size
 from protein.config import PredictConfig
 from protein.data.read import COMPRESSED
 from protein.data.sequence import read_fasta
-from protein.model_inputs import Query, size_of
+from protein.model_inputs import Query
 from protein.prediction import Prediction
 from protein.prediction_report import write_reports
 from protein.prediction_store import PredictionStore
@@ -47,7 +47,7 @@ def predict(config: PredictConfig) -> int:
         predictor.require_alignments()
     rejected: Rejected = []
     jobs = list(_jobs(config, predictor, rejected))
-    asked = config.model_dump(include={"model", "msa_dir", "format", "distogram", "cycles", "dtype"})
+    asked = config.model_dump(include={"model", "msa_dir", "format", "distogram", "cycles", "relax", "dtype"})
     asked["training"] = predictor.card.get("training")
     with PredictionStore(Path(config.output), asked, config.format) as store:
         _predict_all(predictor, jobs, store, config, rejected)
@@ -65,26 +65,39 @@ def _predict_all(
     predictor: StructurePredictor, jobs: Sequence[Job], store: PredictionStore, config: PredictConfig,
     rejected: Rejected,
 ) -> None:  # fmt: skip
-    """Predict the jobs that the store does not hold yet."""
-    left = [job for job in jobs if store.finished(job.name, job.query.sequence) is None]
-    planned, refused = predictor.plan([job.size for job in left], config.memory_gb)
-    rejected += [(left[batch.members[0]].query.id, refusal(batch)) for batch in refused]
-    print(_plan_text(len(jobs), left, planned))
-    report = ProgressReport(len(jobs), len(jobs) - len(left), str(predictor.card["name"]), silent=False)
+    """Predict the jobs that the store does not hold yet.
+
+    Batches depend on nothing but the input and are computed whole, so that a run that was interrupted gives the same
+    numbers as one that was not, to the last digit.
+    """
+    done = [store.finished(job.name, job.query.sequence) is not None for job in jobs]
+    planned, refused = predictor.plan([job.size for job in jobs], config.memory_gb)
+    alone = [batch.members[0] for batch in refused]
+    rejected += [(jobs[n].query.id, refusal(batch)) for n, batch in zip(alone, refused, strict=True) if not done[n]]
+    left = [batch for batch in planned if not all(done[number] for number in batch.members)]
+    print(_plan_text(jobs, sum(done), left))
+    report = ProgressReport(len(jobs), sum(done), str(predictor.card["name"]), silent=False)
     try:
-        for batch in planned:
-            members = [left[number] for number in batch.members]
+        for batch in left:
+            members = [jobs[number] for number in batch.members]
+            known = {jobs[number].name for number in batch.members if done[number]}
             for job, found in _predicted(predictor, members, batch.plan.chunk, config):
-                if isinstance(found, str):
-                    rejected.append((job.query.id, found))
-                    continue
-                try:
-                    store.write(job.name, found)
-                except DataFormatError as error:  # coordinates that a PDB file has no room for
-                    rejected.append((job.query.id, str(error)))
-            report.advance(len(members))
+                if job.name not in known:
+                    _keep(store, job, found, rejected)
+            report.advance(len(members) - len(known))
     finally:
         report.close()
+
+
+def _keep(store: PredictionStore, job: Job, found: Prediction | str, rejected: Rejected) -> None:
+    """Write a prediction, or note why there is none."""
+    if isinstance(found, str):
+        rejected.append((job.query.id, found))
+        return
+    try:
+        store.write(job.name, found)
+    except DataFormatError as error:  # coordinates that a PDB file has no room for
+        rejected.append((job.query.id, str(error)))
 
 
 def _predicted(
@@ -93,7 +106,7 @@ def _predicted(
     """Each job with its prediction or why there is none; one that fails does not take its batch with it."""
     try:
         queries = [job.query if job.msa is None else _aligned(predictor, job) for job in jobs]
-        found = predictor.predict_batch(queries, chunk, config.cycles, config.distogram)
+        found = predictor.predict_batch(queries, chunk, config.cycles, config.distogram, config.relax)
     except (DataFormatError, NumericalError, torch.OutOfMemoryError, MemoryError) as error:
         if len(jobs) == 1:
             yield jobs[0], f"not enough memory: {error}" if isinstance(error, RuntimeError) else str(error)
@@ -112,7 +125,7 @@ def _jobs(config: PredictConfig, predictor: StructurePredictor, rejected: Reject
             msa = _alignment_path(Path(config.msa_dir), name, stem) if config.msa_dir else None
             # Alignments are read again when their turn comes: all of them at once might not fit into memory.
             query = predictor.query(text, name, msa)
-            yield Job(stem, query._replace(alignment=None), msa, size_of(predictor.model, query))
+            yield Job(stem, query._replace(alignment=None), msa, predictor.size(query))
         except DataFormatError as error:
             rejected.append((name, str(error)))
 
@@ -158,13 +171,10 @@ def _file_name(name: str, taken: dict[str, int]) -> str:
     return stem if number == 1 else _file_name(f"{stem}_{number}", taken)
 
 
-def _plan_text(total: int, left: Sequence[Job], planned: Sequence[Batch]) -> str:
-    text = f"{total} sequences, {total - len(left)} of them done before"
-    if not planned:
+def _plan_text(jobs: Sequence[Job], done: int, left: Sequence[Batch]) -> str:
+    text = f"{len(jobs)} sequences, {done} of them done before"
+    if not left:
         return text
-    largest = max(planned, key=lambda batch: batch.plan.peak_gb)
-    lengths = [left[number].size.residues for batch in planned for number in batch.members]
-    return (
-        f"{text}; {len(lengths)} of {min(lengths)} to {max(lengths)} residues in {len(planned)} batches. "
-        f"Memory at most {largest.plan}"
-    )
+    largest = max(left, key=lambda batch: batch.plan.peak_gb)
+    lengths = [jobs[number].size.residues for batch in left for number in batch.members]
+    return f"{text}; {len(left)} batches of {min(lengths)} to {max(lengths)} residues. Memory at most {largest.plan}"

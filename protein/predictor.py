@@ -47,6 +47,8 @@ class StructurePredictor(Predictor):
         super().__init__(model, card, device, dtype)
         self.cycles = int(self.card.get("cycles") or getattr(self.model.config, "cycles", CYCLES))
         self.longest = int(self.card.get("longest", LONGEST))
+        self.relaxes = bool(self.card.get("relax", False))
+        """Whether predictions are relaxed, unless the caller says otherwise."""
 
     @classmethod
     def from_pretrained(
@@ -77,13 +79,13 @@ class StructurePredictor(Predictor):
     @overload
     def predict(
         self, sequences: str, msa: MSA = None, *, cycles: int | None = None, memory_gb: float | None = None,
-        distogram: bool = False,
+        distogram: bool = False, relax: bool | None = None,
     ) -> Prediction: ...  # fmt: skip
 
     @overload
     def predict(
         self, sequences: Sequence[str], msa: Sequence[MSA] | None = None, *, cycles: int | None = None,
-        memory_gb: float | None = None, distogram: bool = False,
+        memory_gb: float | None = None, distogram: bool = False, relax: bool | None = None,
     ) -> list[Prediction]: ...  # fmt: skip
 
     def predict(
@@ -94,6 +96,7 @@ class StructurePredictor(Predictor):
         cycles: int | None = None,
         memory_gb: float | None = None,
         distogram: bool = False,
+        relax: bool | None = None,
     ) -> Prediction | list[Prediction]:
         """The structure of a sequence; of a list the structures, in its order.
 
@@ -104,6 +107,8 @@ class StructurePredictor(Predictor):
         memory_gb  limit of the activations; None: what is free. It decides how many chains are predicted together
                    and how many rows of their pairs at a time, and nothing else
         distogram  also keep the probabilities of distances
+        relax      move atoms a little, until bonds between residues have their lengths and nothing clashes; None: as
+                   the model's card says
 
         Raises DataFormatError for a sequence that is empty, too long or holds other letters, and for an alignment of
         another sequence; ConfigError for an alignment where the model takes none, and where memory does not suffice.
@@ -121,7 +126,7 @@ class StructurePredictor(Predictor):
                 queries.append(self.query(text, f"sequence_{number}", one))  # type: ignore[arg-type]
             except DataFormatError as error:
                 raise error if single else DataFormatError(f"sequence {number} of {len(texts)}: {error}") from error
-        found = dict(self.predict_stream(queries, cycles, memory_gb, distogram))
+        found = dict(self.predict_stream(queries, cycles, memory_gb, distogram, relax))
         return found[0] if single else [found[number] for number in range(len(queries))]
 
     def query(self, sequence: str, name: str, msa: MSA = None) -> Query:
@@ -144,16 +149,20 @@ class StructurePredictor(Predictor):
 
     def predict_stream(
         self, queries: Sequence[Query], cycles: int | None = None, memory_gb: float | None = None,
-        distogram: bool = False,
+        distogram: bool = False, relax: bool | None = None,
     ) -> Iterator[tuple[int, Prediction]]:  # fmt: skip
         """(number of the query, prediction) as they are finished, short chains first; arguments as of `predict`."""
-        planned, refused = self.plan([size_of(self.model, query) for query in queries], memory_gb)
+        planned, refused = self.plan([self.size(query) for query in queries], memory_gb)
         for batch in refused:
             raise ConfigError(f"{queries[batch.members[0]].id}: {refusal(batch)}")
         for batch in planned:
             members = [queries[number] for number in batch.members]
-            found = self.predict_batch(members, batch.plan.chunk, cycles, distogram)
+            found = self.predict_batch(members, batch.plan.chunk, cycles, distogram, relax)
             yield from zip(batch.members, found, strict=True)
+
+    def size(self, query: Query) -> Size:
+        """What the memory of a prediction depends on."""
+        return size_of(self.model, query)
 
     def plan(self, sizes: Sequence[Size], memory_gb: float | None = None) -> tuple[list[Batch], list[Batch]]:
         """Batches that fit into memory, and chains that do not even alone."""
@@ -163,15 +172,16 @@ class StructurePredictor(Predictor):
 
     @torch.no_grad()
     def predict_batch(
-        self, queries: Sequence[Query], chunk: int | None = None, cycles: int | None = None, distogram: bool = False
-    ) -> list[Prediction]:
+        self, queries: Sequence[Query], chunk: int | None = None, cycles: int | None = None, distogram: bool = False,
+        relax: bool | None = None,
+    ) -> list[Prediction]:  # fmt: skip
         """Predict queries together, `chunk` rows of pairs at a time, see `plan`.
 
         Raises NumericalError where coordinates are not finite.
         """
         with autocast(self.device, self.precision):
             output = run(self.model, queries, cycles or self.cycles, chunk, self._language)
-            return predictions_of(output, queries, distogram)
+            return predictions_of(output, queries, distogram, self.relaxes if relax is None else relax)
 
     @cached_property
     def _language(self) -> ESM2 | None:

@@ -12,6 +12,8 @@ from common.app.errors import NumericalError
 from protein.data.residues import COLUMN37, HAS_ATOM37, TYPE_OF_NAME, types_of
 from protein.data.states import STATES
 from protein.geometry.atom_layout import atom14_to_atom37
+from protein.geometry.frames import Frames
+from protein.geometry.relaxation import relax
 from protein.geometry.secondary_structure import assign
 from protein.losses.confidence import expected_aligned_error
 from protein.losses.distogram import edges
@@ -26,28 +28,47 @@ ROWS = 64
 BACKBONE = [COLUMN37[name] for name in ("N", "CA", "C", "O")]
 
 
-def predictions_of(output: FoldOutput, queries: Sequence[Query], distogram: bool = False) -> list[Prediction]:
+def predictions_of(
+    output: FoldOutput, queries: Sequence[Query], distogram: bool = False, relaxed: bool = False
+) -> list[Prediction]:
     """One prediction a query; raises NumericalError where coordinates are not finite.
 
     distogram  also keep the probabilities of distances
+    relaxed    move atoms a little, until the chain is chemically possible, see `geometry.relaxation`
     """
     plddt = output.plddt()
     if plddt.ndim == 3:  # of every atom
         plddt = plddt[..., COLUMN37["CA"]]
     ptm = None if output.aligned_error is None else output.ptm()
     return [
-        _prediction(output, row, query, plddt[row], None if ptm is None else float(ptm[row]), distogram)
+        _prediction(
+            output, row, query, _atoms(output, row, query, relaxed), plddt[row],
+            None if ptm is None else float(ptm[row]), distogram,
+        )
         for row, query in enumerate(queries)
-    ]
+    ]  # fmt: skip
+
+
+def _atoms(output: FoldOutput, row: int, query: Query, relaxed: bool) -> Tensor:
+    """[L, 14, 3] in Å, on the CPU."""
+    structure, length = output.structure, len(query.sequence)
+    atoms = structure.atom14[row, :length].float().cpu()
+    if not bool(torch.isfinite(atoms).all()):
+        raise NumericalError(f"{query.id}: coordinates are not finite; expected finite ones, try dtype='float32'")
+    if not relaxed or length < 2:
+        return atoms
+    frames = Frames(*(part[-1, row, :length].float().cpu() for part in vars(structure.frames).values()))
+    follows = torch.ones(length, dtype=torch.bool)
+    if query.place is not None:
+        follows = torch.from_numpy(np.diff(query.place, prepend=query.place[0]) == 1)
+    types = torch.from_numpy(types_of(query.sequence))
+    return relax(types, frames, structure.torsions[-1, row, :length].float().cpu(), follows)
 
 
 def _prediction(
-    output: FoldOutput, row: int, query: Query, plddt: Tensor, ptm: float | None, distogram: bool
+    output: FoldOutput, row: int, query: Query, atoms: Tensor, plddt: Tensor, ptm: float | None, distogram: bool
 ) -> Prediction:
     length, types = len(query.sequence), types_of(query.sequence)
-    atoms = output.structure.atom14[row, :length].float().cpu()
-    if not bool(torch.isfinite(atoms).all()):
-        raise NumericalError(f"{query.id}: coordinates are not finite; expected finite ones, try dtype='float32'")
     coords = atom14_to_atom37(torch.from_numpy(types), atoms).numpy()
     coords[~HAS_ATOM37[types]] = np.nan
     secondary, error = output.secondary, output.aligned_error

@@ -52,7 +52,7 @@ class Oracle:
         rows = slice(self.chains.offsets[index], self.chains.offsets[index + 1])
         return "".join(STATES[state] for state in self.chains.states[rows])
 
-    def predict_stream(self, queries: Sequence[Query], *_: object) -> Iterator[tuple[int, Prediction]]:
+    def predict_stream(self, queries: Sequence[Query], *_: object, **__: object) -> Iterator[tuple[int, Prediction]]:
         for index in reversed(range(len(queries))):
             chain = self.chains.chain(index)
             ca = chain.atom37[:, CA]

@@ -69,7 +69,7 @@ def test_what_can_be_predicted_is_and_the_rest_has_a_reason(config: PredictConfi
         "long": "the sequence has 5000 residues, at most 4096 are possible",
     }  # fmt: skip
     said = capsys.readouterr().out
-    assert "GB for activations" in said and "4 of 4 to 18 residues" in said
+    assert "GB for activations" in said and "batches of 4 to 18 residues" in said
     expected = StructurePredictor.from_pretrained(config.model, "cpu").predict("MKTAYC", distogram=True)
     for kind in ("pdb", "mmcif"):
         chain = read_chain(folder / summary[1][kind])
@@ -112,11 +112,12 @@ def test_killed_and_run_again_is_the_same_as_not_killed(
 
     monkeypatch.setattr(StructurePredictor, "predict_batch", counting)
     assert predict(killed) == 0
-    assert len(predicted) == 4 - at
+    # The others of a batch that was not finished are computed again, because padding changes last digits.
+    assert 4 - at <= len(predicted) <= 4
     whole, again = content(tmp_path / "out"), content(tmp_path / "killed")
     assert not list((tmp_path / "killed").glob("*.tmp"))
-    names = [name for name in whole if name.endswith((".pdb", ".cif", ".csv"))]
-    assert {name: whole[name] for name in names} == {name: again[name] for name in names} and len(names) == 10
+    names = [name for name in whole if name.endswith((".pdb", ".cif", ".npz", ".csv"))]
+    assert {name: whole[name] for name in names} == {name: again[name] for name in names} and len(names) == 14
 
 
 def test_what_is_done_is_not_done_again_unless_its_files_are_gone(
@@ -134,7 +135,7 @@ def test_what_is_done_is_not_done_again_unless_its_files_are_gone(
     monkeypatch.setattr(StructurePredictor, "predict_batch", counting)
     Path(config.input).write_text(FASTA.format(long="MKV") + ">new\nMKK\n")
     assert predict(config) == 0
-    assert sorted(predicted) == ["MKK", "MKTAYC", "MKV"]
+    assert {"MKK", "MKTAYC", "MKV"} <= set(predicted) and "MKTAYIAKQRQISFVKSH" not in predicted
     assert (folder / "one.cif").is_file() and len(rows_of(folder / "summary.csv")) == 6
     with pytest.raises(ConfigError, match="holds predictions of cycles=None"):
         predict(config.model_copy(update={"cycles": 3}))

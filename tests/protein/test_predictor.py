@@ -19,6 +19,7 @@ from protein.data.residues import COLUMN37, HAS_ATOM37, types_of
 from protein.losses.distogram import edges
 from protein.models.memory_plan import TrunkShape
 from protein.prediction import Prediction, contact_probability
+from protein.scoring import stereochemistry
 from protein.weights.published import PUBLISHED, WEIGHTS, load_language
 from tests.protein.small import CONFIG, predictor
 
@@ -170,6 +171,16 @@ def test_batches_hold_every_chain_once_alike_and_within_the_limit(lengths: list[
         sizes = [lengths[number] for number in batch.members]
         assert min(sizes) >= 0.8 * max(sizes)
         assert len(sizes) == 1 or len(sizes) * max(sizes) ** 2 <= BATCH_PAIRS["cpu"]
+
+
+def test_relaxed_chains_hold_together(tiny: StructurePredictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, relaxed = (tiny.predict("MKTAYIAKQRGG", relax=relax) for relax in (False, True))
+    types = types_of(plain.sequence)
+    assert stereochemistry(types, plain.coords)["ca_steps"] < 0.5
+    assert stereochemistry(types, relaxed.coords)["ca_steps"] == 1 and relaxed.plddt.tolist() == plain.plddt.tolist()
+    assert (np.isfinite(relaxed.coords) == np.isfinite(plain.coords)).all()
+    monkeypatch.setattr(tiny, "relaxes", True)
+    np.testing.assert_array_equal(tiny.predict("MKTAYIAKQRGG").coords, relaxed.coords)
 
 
 def test_a_saved_predictor_is_the_same_predictor(tiny: StructurePredictor, tmp_path: Path) -> None:
