@@ -41,10 +41,11 @@ def test_files_hold_what_the_forecaster_gives(model: str, given: str, tmp_path: 
     assert not list(tmp_path.glob("*.partial"))
 
 
-@pytest.mark.parametrize("at", [0, 1, 4, 7])
 def test_killed_and_run_again_is_the_same_as_not_killed(
-    model: str, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+    model: str, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Killed before anything is written, within a group of starts, between two, and before the last step."""
+
     def config(name: str) -> PredictConfig:
         return PredictConfig(
             model=model, input=given, output=str(tmp_path / name), lead_hours=24, members=2, starts="all", batch_size=4,
@@ -52,19 +53,21 @@ def test_killed_and_run_again_is_the_same_as_not_killed(
         )  # fmt: skip
 
     assert predict(config("whole.zarr")) == 0
-    writes, original = [], ForecastStore.write
+    written, original = [], ForecastStore.write
+    for stop in (0, 1, 4, 7):
 
-    def failing(self: ForecastStore, *arguments) -> None:
-        if len(writes) == at:
-            raise KeyboardInterrupt
-        writes.append(0)
-        original(self, *arguments)
+        def failing(self: ForecastStore, *arguments, stop: int = stop) -> None:
+            if len(written) == stop:
+                raise KeyboardInterrupt
+            written.append(arguments[:3])
+            original(self, *arguments)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(ForecastStore, "write", failing)
-        predict(config("killed.zarr"))
-    assert not (tmp_path / "killed.zarr").exists()
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(ForecastStore, "write", failing)
+            predict(config("killed.zarr"))
+        assert not (tmp_path / "killed.zarr").exists()
     assert predict(config("killed.zarr")) == 0
+    assert len(written) == len(set(map(str, written))) == 7  # nothing was done twice
     with xr.open_zarr(tmp_path / "killed.zarr") as found, xr.open_zarr(tmp_path / "whole.zarr") as expected:
         xr.testing.assert_identical(found.load(), expected.load())
 
