@@ -23,10 +23,10 @@ def main(smiles: str = PARACETAMOL) -> pd.DataFrame:
     row = predictor.predict([smiles], interval=0.9).iloc[0]
     if row["error"]:
         sys.exit(f"{smiles}: {row['error']}")
-    print(f"{smiles}: {row['logp']:.2f} {row['unit']}, 90 % of the time {row['logp_lower']:.2f}..{row['logp_upper']:.2f}")
+    print(f"{smiles}: {row['logp']:.2f} {row['unit']}, 90 % from {row['logp_lower']:.2f} to {row['logp_upper']:.2f}")
     atoms = predictor.explain(smiles)
-    by_element = atoms.groupby("element")["logp"].sum().sort_values()
-    print("By element:", ", ".join(f"{element} {value:+.2f}" for element, value in by_element.items()))
+    for element, part in atoms.groupby("element"):
+        print(f"{element} {part['logp'].sum():+.2f}")
     print(predictor.nearest(smiles, k=3).round(2).to_string(index=False))
     Path("explained.svg").write_text(predictor.draw(smiles), encoding="utf-8")
     return atoms

@@ -1,4 +1,4 @@
-"""A headless Chromium, told what to do over a pipe in the DevTools protocol: what a page shows, asks for and complains of.
+"""A headless Chromium behind a pipe in the DevTools protocol: what a page shows, asks for and complains of.
 
     with Browser() as browser:
         visit = browser.visit("http://127.0.0.1:8000/index.html", PHONE)
@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-extensions", "--hide-scrollbars",
-    "--disable-dev-shm-usage", "--remote-debugging-pipe",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
+    "--hide-scrollbars", "--disable-dev-shm-usage", "--remote-debugging-pipe",
 )  # fmt: skip
 DOMAINS = ("Page", "Runtime", "Log", "Network")
 LOOK = """new Promise(seen => requestAnimationFrame(() => setTimeout(() => seen({

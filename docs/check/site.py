@@ -63,6 +63,7 @@ def _broken_links(visit: Visit, address: str, folder: Path, visits: dict[str, Vi
         target = target / "index.html" if target.is_dir() else target
         if not target.is_file():
             yield f"broken link to /{name}"
-        elif parts.fragment and (known := visits.get(target.relative_to(folder).as_posix())):
-            if unquote(parts.fragment) not in known.anchors:
-                yield f"broken link to /{name}#{unquote(parts.fragment)}"
+            continue
+        known = visits.get(target.relative_to(folder).as_posix())
+        if parts.fragment and known and unquote(parts.fragment) not in known.anchors:
+            yield f"broken link to /{name}#{unquote(parts.fragment)}"

@@ -46,7 +46,7 @@ class Module:
     def exported(self) -> list[str]:
         """`__all__`, or every public definition in the file's order."""
         for node in self.tree.body:
-            if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
                 return ast.literal_eval(node.value)
         return [node.name for node in self._definitions() if not node.name.startswith("_")]
 
@@ -103,10 +103,9 @@ def _bases(node: ast.ClassDef) -> str:
 def _fields(node: ast.ClassDef) -> Iterator[str]:
     """Annotated fields, as of a dataclass; of long defaults only the name."""
     for child in node.body:
-        if isinstance(child, ast.AnnAssign) and isinstance(child.target, ast.Name):
-            if not child.target.id.startswith("_"):
-                line = ast.unparse(child)
-                yield line if len(line) < WIDTH else f"{child.target.id}: {ast.unparse(child.annotation)}"
+        if isinstance(child, ast.AnnAssign) and not ast.unparse(child.target).startswith("_"):
+            line = ast.unparse(child)
+            yield line if len(line) < WIDTH else f"{ast.unparse(child.target)}: {ast.unparse(child.annotation)}"
 
 
 def signature(node: ast.FunctionDef) -> str:

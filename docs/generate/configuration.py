@@ -73,8 +73,10 @@ def _variants(verb: Verb, section: str, names: tuple[str, ...]) -> Iterator[str]
         keys = Keys(verb.model, {section: {"name": members[0]}})
         mine = [key for name, key in keys.items() if name.startswith(f"{section}.") and not name.endswith(".name")]
         yield f"### {_title(section, members)} {{ #{verb.name}-{section}-{members[0]} }}"
-        yield linked(kind.get("description", "")) if len(members) == 1 else (
-            linked(kind.get("description", "")) + "\n\n" + ", ".join(map(code, members))
+        yield (
+            linked(kind.get("description", ""))
+            if len(members) == 1
+            else (linked(kind.get("description", "")) + "\n\n" + ", ".join(map(code, members)))
         )
         files_of = [_group_file(verb, section, name) for name in members]
         if mine:
@@ -121,6 +123,4 @@ def _preparation(domain: str) -> Iterator[str]:
     keys, fields = Keys(model, {}), model.model_fields
     yield "## trifold data prepare"
     yield f"With `domain={domain}`: your own files to the store that this domain trains on."
-    yield _table(
-        list(keys.values()), lambda key: REQUIRED if key.required else _shown(fields[key.name].get_default())
-    )
+    yield _table(list(keys.values()), lambda key: REQUIRED if key.required else _shown(fields[key.name].get_default()))

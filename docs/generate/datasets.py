@@ -14,7 +14,7 @@ def page(domains: Sequence[str]) -> str:
     parts = [
         "# Data sets and published weights",
         "`trifold data fetch NAME` brings one to this machine, verified by SHA-256; `trifold data list|verify|licence` "
-        "say what is there and on what terms. `TRIFOLD_MIRROR` (a folder or an address) stands in for every host below, "
+        "say what is there and on what terms. `TRIFOLD_MIRROR` (a folder or an address) stands in for every host, "
         "`TRIFOLD_DATA` is where files are looked for first, `offline=true` never touches the network.",
     ]
     for domain in domains:
@@ -32,7 +32,7 @@ def _entry(dataset: Dataset) -> Iterator[str]:
         "cite": linked(dataset.citation),
         "origin": linked(dataset.homepage),
     }
-    yield "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    yield "\n".join(f"- {name}: {value}" for name, value in facts.items() if value)
 
 
 def _size(dataset: Dataset) -> str:

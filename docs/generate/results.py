@@ -19,10 +19,10 @@ def benchmarks(domains: Sequence[str]) -> str:
     """Every table of every domain, published rows with source and protocol."""
     parts = [
         "# Benchmarks",
-        "Published values as they were read at their sources. Values are compared inside one protocol only; the best of "
-        "a comparable block is bold. `trifold DOMAIN benchmark table=NAME` computes the rows of the shipped models and "
-        "prints them in these tables; `train=true` trains them first. The figures that were measured for this release "
-        "are in the [cards of the models](models.md).",
+        "Published values as they were read at their sources. Values are compared inside one protocol only; the best "
+        "of a comparable block is bold. `trifold DOMAIN benchmark table=NAME` computes the rows of the shipped models "
+        "and prints them in these tables; `train=true` trains them first. What was measured is in "
+        "the [cards of the models](models.md).",
     ]
     for domain in domains:
         parts.append(f"## {domain.capitalize()}")
@@ -73,9 +73,11 @@ def _card(domain: str, name: str, folder: Path) -> Iterator[str]:
     }
     yield f"### {code(name)}"
     yield prose(str(card.get("description", "")))
-    yield '<dl class="card">' + "".join(
-        f"<dt>{key}</dt><dd>{escape(str(value))}</dd>" for key, value in facts.items() if value
-    ) + "</dl>"
+    yield (
+        '<dl class="card">'
+        + "".join(f"<dt>{key}</dt><dd>{escape(str(value))}</dd>" for key, value in facts.items() if value)
+        + "</dl>"
+    )
     if data.get("citation"):
         yield f"Cite: {linked(data['citation'])}"
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.docs.blocks import run_page
 
 DOCS = Path(__file__).parents[2] / "docs"
+EXAMPLES = DOCS.parent / "examples"
 
 if not DOCS.is_dir():
     pytest.skip("needs a checkout", allow_module_level=True)
@@ -30,3 +34,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return done[page]
 
     return once
+
+
+def run_example(name: str, *words: str) -> Any:
+    """What `main` of an example returns."""
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"](*words)
+
+
+@pytest.fixture(scope="session")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """The folder in which examples/forecast_flow.py has been run, and its scores."""
+    folder = tmp_path_factory.mktemp("flow")
+    with chdir(folder):
+        return folder, run_example("forecast_flow")
