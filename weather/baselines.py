@@ -100,8 +100,8 @@ class PrincipalComponents:
         scale = np.broadcast_to(np.sqrt(area) / std[:, None, None], mean.shape)
         flat = ((values - mean) * scale).reshape(len(values), -1)
         leading = min(count, len(values) - 1)
-        patterns = svds(flat, leading, v0=np.ones(min(flat.shape)), return_singular_vectors="vh")[2]
-        return cls(mean.ravel(), scale.ravel(), patterns[::-1], values.shape[1:])
+        _, _, patterns = svds(flat, leading, v0=np.ones(min(flat.shape)))  # weakest first
+        return cls(mean.ravel(), scale.ravel(), np.asarray(patterns)[::-1], values.shape[1:])
 
     def project(self, values: np.ndarray) -> np.ndarray:
         """[T, C, H, W] -> [T, P]."""

@@ -26,7 +26,7 @@ def score_section(scored: Scored, system: str, compared: pd.DataFrame) -> Sectio
     """
     tables = "".join(
         f"<details{' open' if number < OPEN else ''}><summary>{escape(label)}</summary>"
-        f"{_channel_table(scored.frame[scored.frame['channel'] == label], system)}</details>"
+        f"{_channel_table(scored.frame.query('channel == @label'), system)}</details>"
         for number, label in enumerate(scored.channels)
     )
     return Section("Scores", _difference_table(compared) + tables)

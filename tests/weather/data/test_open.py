@@ -2,8 +2,12 @@
 
 import builtins
 import importlib.resources
+import json
 import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -171,3 +175,54 @@ def test_grib_is_read_on_levels_and_at_the_surface(tmp_path: Path) -> None:
     assert list(found["level"].values) == [500, 850]
     assert np.allclose(found["temperature"].mean(("time", "latitude", "longitude")), [250, 280])
     assert np.allclose(found["2m_temperature"], 290) and "level" not in found["2m_temperature"].dims
+
+
+class Bucket(BaseHTTPRequestHandler):
+    """As much of Google's storage service as reading a public bucket needs."""
+
+    folder: Path
+
+    def do_GET(self) -> None:
+        address = urlsplit(self.path)
+        _, _, name = unquote(address.path).partition("/o/")
+        path = self.folder / name
+        if not name or not path.is_file():
+            self._answer(200 if not name else 404, b"{}")
+        elif "alt=media" in address.query:
+            self._answer(200, path.read_bytes())
+        else:
+            about = {
+                "name": name,
+                "bucket": "fields",
+                "size": str(path.stat().st_size),
+                "updated": "",
+                "timeCreated": "",
+            }
+            self._answer(200, json.dumps(about).encode())
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_public_bucket_is_read_without_an_account(tmp_path: Path, version: int, monkeypatch) -> None:
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it would ask for the kind of bucket by gRPC
+    pytest.importorskip("gcsfs")
+    example().to_zarr(tmp_path / "a.zarr", zarr_format=version, consolidated=True)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Bucket,), {"folder": tmp_path}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{server.server_port}")
+    try:
+        found = open_fields("gs://fields/a.zarr")
+        assert lazy(found)
+        same(found, example())
+    finally:
+        server.shutdown()
