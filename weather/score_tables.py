@@ -65,9 +65,8 @@ def _difference_table(compared: pd.DataFrame) -> str:
             reach = 50 * (row.upper - row.lower)  # pyright: ignore
             sure = "p < 0.001" if row.p_value < 0.001 else f"p = {row.p_value:.2g}"  # pyright: ignore
             change = f"{100 * row.change:+.0f} ± {reach:.0f} %".replace("-", "−")  # pyright: ignore
-            cells.append(
-                "".join([change, *(f'<span class="muted">{escape(x)}</span>' for x in (str(row.rival), sure))])
-            )
+            rival = str(row.rival)  # pyright: ignore
+            cells.append(change + "".join(f'<span class="muted">{escape(note)}</span>' for note in (rival, sure)))
         lines.append(_row(str(channel), cells))
     caption = (
         "Mean squared error against the best baseline's, with its 95 % interval, and the p-value of no difference: "
