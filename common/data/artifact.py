@@ -66,8 +66,8 @@ def staged_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
             raise StorageError(
-                f"{folder} cannot be written: {error.strerror}. What was there before is as it was: make room or choose "
-                "another folder, and go on from there"
+                f"{folder} cannot be written: {error.strerror}. What was there before is as it was: make room or "
+                "choose another folder, and go on from there"
             ) from error
         raise
 

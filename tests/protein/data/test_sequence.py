@@ -35,7 +35,8 @@ def test_letters_have_stated_treatments():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [("", "empty"), ("*", "empty"), ("MK-T", "letter 3 is '-', a gap"), ("M*K", "letter 2 is '\\*', a stop"),
-     ("MK1", "letter 3 is '1', not an amino acid"), ("MKé", "letter 3"), ("MKß", "letter 3 is 'ß'"), ("A" * 11, "11 residues, at most 10")],
+     ("MK1", "letter 3 is '1', not an amino acid"), ("MKé", "letter 3"),
+     ("MKß", "letter 3 is 'ß'"), ("A" * 11, "11 residues, at most 10")],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(text, reason):
     with pytest.raises(DataFormatError, match=reason):
