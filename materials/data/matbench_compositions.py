@@ -93,8 +93,12 @@ def load(name: str, split: str, offline: bool = False, fold: int | None = None) 
     `fold`: `val` is that one, `train` all others of the file. Raises ConfigError for another part, or one that the file
     does not hold.
     """
+    _task_of(name)
+    if fold is None:
+        wanted = folds_of(name, split, None, ())  # a wrong part is told before anything is fetched
+        return read_packed(*_file(name, offline), wanted)
     path, target = _file(name, offline)
-    held = pd.read_parquet(path, columns=["fold"])["fold"].unique().tolist() if fold is not None else []
+    held = pd.read_parquet(path, columns=["fold"])["fold"].unique().tolist()
     return read_packed(path, target, folds_of(name, split, fold, held))
 
 
@@ -113,11 +117,16 @@ def folds_of(name: str, split: str, fold: int | None, held: Sequence[int]) -> tu
 
 def _file(name: str, offline: bool) -> tuple[Path, str]:
     """The packed file of a set and its target."""
+    task = _task_of(name)
+    (path,) = fetch(DATASETS[name], offline=offline).values()
+    return path, TASKS[task].target
+
+
+def _task_of(name: str) -> str:
     tasks = {dataset_name(task): task for task in TASKS}
     if name not in tasks:
         raise ConfigError(f"unknown Matbench set '{name}'. {did_you_mean(name, list(tasks))}")
-    (path,) = fetch(DATASETS[name], offline=offline).values()
-    return path, TASKS[tasks[name]].target
+    return tasks[name]
 
 
 def read_packed(path: Path, target: str, folds: Sequence[int]) -> Compositions:
