@@ -82,6 +82,7 @@ class Browser:
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in DOMAINS:
             self._ask(f"{domain}.enable")
+        self._ask("Page.setLifecycleEventsEnabled", enabled=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -99,8 +100,8 @@ class Browser:
         )  # fmt: skip
         self._ask("Page.navigate", url="about:blank")
         self._events.clear()
-        self._ask("Page.navigate", url=url)
-        while not any(event["method"] == "Page.loadEventFired" for event in self._events):
+        document = self._ask("Page.navigate", url=url)["loaderId"]
+        while not any(_loaded(event, document) for event in self._events):
             self._events.append(self._receive())
         seen = self._ask("Runtime.evaluate", expression=LOOK, awaitPromise=True, returnByValue=True)["result"]["value"]
         problems = [text for event in self._events for text in _complaint(event, url)]
@@ -136,6 +137,13 @@ class Browser:
             self._read += piece
         message, _, self._read = self._read.partition(b"\0")
         return json.loads(message)
+
+
+def _loaded(event: dict[str, Any], document: str) -> bool:
+    """Whether this document has loaded; the empty page before it may say so late, which is not meant."""
+    given = event.get("params", {})
+    is_load = event["method"] == "Page.lifecycleEvent" and given["name"] == "load"
+    return is_load and given["loaderId"] == document
 
 
 def _complaint(event: dict[str, Any], page: str) -> list[str]:
