@@ -31,6 +31,7 @@ from protein.losses import (
     plddt_loss,
     secondary_loss,
     side_chain_fape,
+    smooth_lddt_loss,
     torsion_loss,
     violation_loss,
 )
@@ -193,6 +194,7 @@ class FoldTask(Task):
         everywhere = backbone_fape(structure.frames, native.frames, native.frames_known).mean(0)
         trace = ca_fape(structure.frames.translation, true_ca, known, batch.follows).mean(0)
         total = weights.fape * torch.where(native.all_atom, everywhere, trace)
+        total = total + weights.smooth_lddt * smooth_lddt_loss(structure.frames.translation, true_ca, known).mean(0)
         total = total + self._all_atom_loss(output, native)
         total = total + weights.lddt * plddt_loss(output.lddt, ca, true_ca, known)
         assert output.aligned_error is not None

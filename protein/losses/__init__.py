@@ -5,6 +5,7 @@ from protein.losses.distogram import distogram_loss
 from protein.losses.fape import backbone_fape, ca_fape, fape, side_chain_fape
 from protein.losses.masked_msa import masked_msa_loss
 from protein.losses.secondary import secondary_loss
+from protein.losses.smooth_lddt import smooth_lddt_loss
 from protein.losses.torsion import torsion_loss
 from protein.losses.violation import violation_loss
 
@@ -19,6 +20,7 @@ __all__ = [
     "resolved_loss",
     "secondary_loss",
     "side_chain_fape",
+    "smooth_lddt_loss",
     "torsion_loss",
     "violation_loss",
 ]

@@ -23,12 +23,14 @@ from protein.losses import (
     plddt_loss,
     resolved_loss,
     side_chain_fape,
+    smooth_lddt_loss,
     torsion_loss,
     violation_loss,
 )
 from protein.losses.confidence import aligned_errors, expected_aligned_error, plddt, predicted_tm
 from protein.losses.naming import Truth, best_naming
 from protein.losses.violation import peptide_loss
+from protein.metrics import lddt
 
 SEQUENCE = LETTERS.replace("P", "A")
 TYPES = torch.from_numpy(types_of(SEQUENCE))
@@ -49,6 +51,22 @@ def backbone(truth: Truth) -> Frames:
 
 
 MOTION = Frames.from_quaternion(torch.tensor([0.2, -0.7, 0.4, 0.5]), torch.tensor([12.0, -3.0, 5.0]))
+
+
+def test_smooth_lddt_follows_lddt_and_forgets_what_is_far_off():
+    true = native().atom14[:, 1]
+    mask = ALL.clone()
+    mask[3] = False
+    best = sum(1 / (1 + math.exp(-threshold)) for threshold in (0.5, 1, 2, 4)) / 4
+    for size in (0.0, 0.3, 1.0, 3.0):
+        moved = true + size * torch.randn(true.shape, generator=torch.Generator().manual_seed(0))
+        hard = lddt(MOTION.apply(moved), true, mask)
+        assert abs((1 - float(smooth_lddt_loss(MOTION.apply(moved), true, mask))) / best - float(hard)) < 0.15
+    hidden = torch.where(mask[:, None], moved, torch.nan)
+    assert_close(smooth_lddt_loss(moved, hidden.where(mask[:, None], true), mask), smooth_lddt_loss(moved, true, mask))
+    far = (true + torch.arange(20.0)[:, None] * 100).requires_grad_()
+    smooth_lddt_loss(far, true, mask).backward()
+    assert far.grad is not None and float(far.grad.abs().max()) < 1e-6
 
 
 def test_fape_is_zero_at_the_truth_wherever_it_stands():
