@@ -62,8 +62,8 @@ def test_smooth_lddt_follows_lddt_and_forgets_what_is_far_off():
         moved = true + size * torch.randn(true.shape, generator=torch.Generator().manual_seed(0))
         hard = lddt(MOTION.apply(moved), true, mask)
         assert abs((1 - float(smooth_lddt_loss(MOTION.apply(moved), true, mask))) / best - float(hard)) < 0.15
-    hidden = torch.where(mask[:, None], moved, torch.nan)
-    assert_close(smooth_lddt_loss(moved, hidden.where(mask[:, None], true), mask), smooth_lddt_loss(moved, true, mask))
+    hidden = torch.where(mask[:, None], true, torch.nan)
+    assert_close(smooth_lddt_loss(moved, hidden, mask), smooth_lddt_loss(moved, true, mask))
     far = (true + torch.arange(20.0)[:, None] * 100).requires_grad_()
     smooth_lddt_loss(far, true, mask).backward()
     assert far.grad is not None and float(far.grad.abs().max()) < 1e-6
