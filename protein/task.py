@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from common.results.metrics import Value
+from common.training.draws import uniform
+from common.training.precision import mixed_seed
 from common.training.task import Forward, Task
 from protein.config import Curriculum, LossWeights
 from protein.data.batches import ChainBatch, cropped, pack
@@ -48,6 +50,9 @@ N, CA, C, CB = 0, 1, 2, 4
 FRAME_RESIDUES = 32
 """From whose frames side chains are seen in a step: a random part, because all pairs of frames and atoms cost as much
 as the rest of a step."""
+
+MEMBER, CROP, HIDDEN, CYCLES, FRAMES = range(5)
+"""What random numbers are drawn for."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,8 @@ class FoldTask(Task):
     """A training sample is a cluster of similar chains, of which one is drawn each time; a validation sample a chain.
 
     First distances and secondary structure are learned, then structures too; see `config.Curriculum`. What is random
-    (which chain, which crop, which residues are hidden) is drawn when the loss is computed, so that it follows from
-    seed and step alone.
+    (which chain, which crop, which residues are hidden) is drawn when the loss is computed, from the seed of the step
+    and the sample: the same on any number of processes.
     """
 
     monitor = "loss"
@@ -117,10 +122,10 @@ class FoldTask(Task):
         self._members, self._first, self._count = (
             torch.as_tensor(array, device=device) for array in (order, first, count)
         )
-        self._progress = 0.0
+        self.begin(0.0)
 
-    def begin(self, progress: float) -> None:
-        self._progress = progress
+    def begin(self, progress: float, seed: int = 0) -> None:
+        self._progress, self._seed = progress, seed
 
     def sizes(self, split: str) -> np.ndarray:
         """Residues squared."""
@@ -139,10 +144,11 @@ class FoldTask(Task):
         return torch.as_tensor(ids, device=self.device)
 
     def loss(self, forward: Forward, batch: Tensor) -> Tensor:
-        drawn = self._first[batch] + (torch.rand(len(batch), device=self.device) * self._count[batch]).long()
-        crops = self._crops("train", self._members[drawn], torch.rand(len(batch), device=self.device))
-        hidden = (torch.rand(crops.types.shape, device=self.device) < self.curriculum.hidden) & crops.mask
-        cycles = int(torch.randint(1, self.model.config.cycles + 1, ()))
+        seeds = [mixed_seed(self._seed, purpose) for purpose in (MEMBER, CROP, HIDDEN)]
+        drawn = self._first[batch] + (uniform(seeds[0], batch) * self._count[batch]).long()
+        crops = self._crops("train", self._members[drawn], uniform(seeds[1], batch))
+        hidden = (uniform(seeds[2], batch, crops.types.shape[1]) < self.curriculum.hidden) & crops.mask
+        cycles = 1 + mixed_seed(self._seed, CYCLES) % self.model.config.cycles
         folding = self._progress >= self.curriculum.structure_from
         types = torch.where(hidden, MASKED, crops.types)
         output = forward(types, crops.mask, crops.place, cycles=cycles, learn_structure=folding)
@@ -215,13 +221,15 @@ class FoldTask(Task):
         mask37 = atom14_to_atom37(types, present[..., None])[..., 0].bool()
         groups, defined = frames_of_atoms(types, atom37, mask37)
         truth = best_naming(structure.atom14[chosen], Truth(atom14, present, groups, defined), types)
-        seen_from = torch.randperm(types.shape[1], device=self.device)[:FRAME_RESIDUES]
+        order = uniform(mixed_seed(self._seed, FRAMES), types.new_zeros(1), types.shape[1])
+        seen_from = order.masked_fill(~batch.mask[chosen], 1.0).argsort(1)[:, :FRAME_RESIDUES]
+        row = torch.arange(len(chosen), device=self.device)[:, None]
         found, frames = (
-            Frames(one.rotation[:, seen_from], one.translation[:, seen_from])
+            Frames(one.rotation[row, seen_from], one.translation[row, seen_from])
             for one in (Frames(structure.groups.rotation[chosen], structure.groups.translation[chosen]), truth.frames)
         )
         side_chains = side_chain_fape(
-            found, frames, truth.frame_mask[:, seen_from], structure.atom14[chosen], truth.atom14, truth.atom_mask
+            found, frames, truth.frame_mask[row, seen_from], structure.atom14[chosen], truth.atom14, truth.atom_mask
         )  # fmt: skip
         torsions, known = torsions_of_chain(types, atom37, mask37, follows)
         angles = torsion_loss(structure.raw_torsions[:, chosen], torsions, known, batch.mask[chosen], types).mean(0)

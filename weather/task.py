@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from common.results.metrics import Value
+from common.training.draws import normal
+from common.training.precision import mixed_seed
 from common.training.task import Forward, Task
 from weather.data.forcings import Forcings
 from weather.data.windows import WindowBatch, Windows
@@ -66,10 +68,11 @@ class ForecastTask(Task):
         self.channel_weights, self.area_weights = channel_weights, area_weights
         self.blocks = tuple(getattr(stepper.network, "blocks", ()))
         self.prefetch = not all(split.in_memory for split in windows.values())
-        self._loss, self._spectrum, self._targets = loss, spectrum, horizon.at(0.0)
+        self._loss, self._spectrum = loss, spectrum
+        self.begin(0.0)
 
-    def begin(self, progress: float) -> None:
-        self._targets = self.horizon.at(progress)
+    def begin(self, progress: float, seed: int = 0) -> None:
+        self._targets, self._seed = self.horizon.at(progress), seed
 
     def sizes(self, split: str) -> np.ndarray:
         return np.ones(len(self.windows[split]), np.int64)
@@ -82,8 +85,7 @@ class ForecastTask(Task):
         return self.windows[split].batch(ids)
 
     def loss(self, forward: Forward, batch: WindowBatch) -> Tensor:
-        sizes = len(self.stepper.steps)
-        size = int(torch.randint(sizes, ())) if sizes > 1 else 0
+        size = mixed_seed(self._seed) % len(self.stepper.steps)
         return self._scored(*self._roll_out(forward, batch, self._targets, size), size).mean(dim=1)
 
     def metrics(self, forward: Forward, batch: WindowBatch) -> dict[str, Value]:
@@ -102,9 +104,14 @@ class ForecastTask(Task):
         start, noise = batch.state[:, : self.history], None
         if self.stepper.noise:
             start, forcings = (x.repeat_interleave(self.members, 0) for x in (start, forcings))
-            noise = torch.randn(*forcings.shape[:2], self.stepper.noise, device=start.device)
+            noise = self._noise(times.shape[1], batch)
         forecast = forward(start, forcings, noise, size)
         return forecast.unflatten(0, (-1, self.members)).transpose(1, 2), batch.state[:, places]
+
+    def _noise(self, targets: int, batch: WindowBatch) -> Tensor:
+        """[B M, T, D], of each window by its start."""
+        starts = torch.from_numpy(batch.times[:, self.history - 1].astype(np.int64)).to(batch.state.device)
+        return normal(self._seed, starts, self.members, targets, self.stepper.noise).flatten(0, 1)
 
     def _scored(self, forecast: Tensor, truth: Tensor, size: int) -> Tensor:
         """[B, T]."""

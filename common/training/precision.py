@@ -57,10 +57,10 @@ def keep_freed_memory() -> None:
     mallopt(trim_threshold, 2**31 - 1)
 
 
-def mixed_seed(seed: int, step: int, rank: int) -> int:
-    """A 63-bit seed for (seed, step, rank): the finaliser of splitmix64, doi:10.1145/2660193.2660195."""
+def mixed_seed(*words: int) -> int:
+    """A 63-bit seed for (seed, step, rank ...): the finaliser of splitmix64, doi:10.1145/2660193.2660195."""
     mixed = 0
-    for word in (seed, step, rank):
+    for word in words:
         mixed = (mixed ^ word) + 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
         mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
         mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF

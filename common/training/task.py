@@ -35,8 +35,12 @@ class Task(ABC):
     skips_parameters: bool = False
     """True where a step may leave parameters without a gradient, as while only a part of the model is trained."""
 
-    def begin(self, progress: float) -> None:  # noqa: B027 (most tasks are the same all along)
-        """Told before each step which share of the run is done, for what changes on the way."""
+    def begin(self, progress: float, seed: int = 0) -> None:  # noqa: B027 (most tasks are the same all along)
+        """Told before each step which share of the run is done, for what changes on the way, and the step's seed.
+
+        The seed is the same on all ranks. What a loss draws from it, for a whole step or by sample (`training.draws`),
+        does not depend on how many ranks there are; torch's own generator, which dropout uses, is seeded by rank.
+        """
 
     @abstractmethod
     def sizes(self, split: str) -> np.ndarray:

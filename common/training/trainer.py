@@ -181,7 +181,7 @@ class Trainer:
     def _step(self, step: int, batches: list[Batch]) -> Tensor:
         """Gradients of all pieces, clipping, the finite check and the optimiser; returns the losses [share]."""
         c, share = self.config.trainer, self.sampler.batch_size // self.world.size
-        self.task.begin(step / self.total_steps)
+        self.task.begin(step / self.total_steps, mixed_seed(self.config.seed, step))
         seed_generators(mixed_seed(self.config.seed, step, self.world.rank), self.device)
         set_rate(self.optimizer, self.schedule.rate(step))
         self.optimizer.zero_grad(set_to_none=True)
