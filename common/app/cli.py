@@ -27,8 +27,11 @@ VERBS = {
 }
 COMMANDS = {
     "demo": "train small models, use them, and draw what they give: a few minutes",
-    "models": "list the shipped models; models NAME shows a model card",
-    "data": "list the data sets; data fetch|verify|licence NAME; data prepare domain=NAME folder=... output=...",
+    "models": "list the shipped models; models NAME shows a card; models verify|licence|citation|size [NAME ...]; "
+    "models manifest",
+    "export": "write a model for other programs: export model=NAME format=torch-export|aoti|onnx output=FOLDER",
+    "data": "list the data sets; data fetch|verify|licence|citation|size NAME ...|all; data mirror FOLDER NAME ...|all; "
+    "data prepare domain=NAME folder=... output=...",
     "doctor": "tell what this machine offers",
 }
 
@@ -92,7 +95,7 @@ def _domain(domain: str, words: list[str]) -> int:
 
 
 def _command(command: str, words: list[str], *domains: str) -> int:
-    if words in (["--help"], ["-h"]):
+    if words in (["--help"], ["-h"]) and command != "export":  # which explains its keys
         print(f"trifold {command}: {COMMANDS[command]}")
         return 0
     module = import_module(f"common.app.{command}")

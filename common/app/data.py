@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Column, Table
 
 from common.app.data_preparation import prepare
-from common.app.errors import ConfigError
+from common.app.errors import ConfigError, DownloadError
 from common.app.registry import did_you_mean
 
 if TYPE_CHECKING:
     from common.data.datasets import Dataset
 
-ACTIONS = ("list", "fetch", "verify", "licence", "prepare")
+ACTIONS = ("list", "fetch", "verify", "licence", "citation", "size", "mirror", "prepare")
+ALL = "all"
 REGISTRIES = (("data", "datasets", "DATASETS"), ("weights", "published", "WEIGHTS"))
 """Where a domain keeps them: <domain>/<room>/<module>.py, by this name."""
 
 
 def run(words: list[str], domains: Sequence[str]) -> int:
-    """`data list`, `data fetch|verify|licence NAME ...`, `data prepare key=value ...`.
+    """`data list`, `data fetch|verify|licence|citation|size NAME ...`, `data mirror FOLDER NAME ...`, `data prepare ...`.
 
-    Returns 1 where `verify` finds something missing or damaged.
+    "all" stands for every name. Returns 1 where something is missing, damaged, or could not be had; the others are done.
     """
     action, *names = words or ["list"]
     if action not in ACTIONS:
@@ -36,13 +40,35 @@ def run(words: list[str], domains: Sequence[str]) -> int:
     if action == "list":
         Console().print(list_datasets(known))
         return 0
+    act: Callable[[Dataset], bool]
+    if action == "mirror":
+        folder, *names = names or [""]
+        if not folder or folder in known:
+            raise ConfigError("trifold data mirror needs a folder, then names: trifold data mirror FOLDER NAME ...")
+        act = partial(mirror, folder=Path(folder))
+    else:
+        act = {"fetch": fetch, "verify": verify, "licence": licence, "citation": citation, "size": size}[action]
+    return 0 if all([_done(act, known[name]) for name in _chosen(names, known, action)]) else 1
+
+
+def _chosen(names: list[str], known: Mapping[str, Dataset], action: str) -> list[str]:
     if not names:
-        raise ConfigError(f"trifold data {action} needs a name. Known: {', '.join(known)}.")
+        raise ConfigError(f"trifold data {action} needs a name, or {ALL}. Known: {', '.join(known)}.")
+    if names == [ALL]:
+        return list(known)
     for name in names:
         if name not in known:
             raise ConfigError(f"unknown data set '{name}'. {did_you_mean(name, list(known))}")
-    act = {"fetch": fetch, "verify": verify, "licence": licence}[action]
-    return 0 if all([act(known[name]) for name in names]) else 1
+    return names
+
+
+def _done(act: Callable[[Dataset], bool], dataset: Dataset) -> bool:
+    """One failure does not keep the others from being done."""
+    try:
+        return act(dataset)
+    except DownloadError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return False
 
 
 def registered(domains: Sequence[str]) -> dict[str, Dataset]:
@@ -96,4 +122,31 @@ def licence(dataset: Dataset) -> bool:
     """Print terms, citation and origin."""
     print(f"{dataset.name}: {dataset.description}")
     print(f"licence: {dataset.licence}\ncite: {dataset.citation}\n{dataset.homepage}")
+    return True
+
+
+def citation(dataset: Dataset) -> bool:
+    """Print what a paper that uses it cites."""
+    print(f"{dataset.name}: {dataset.citation}")
+    return True
+
+
+def size(dataset: Dataset) -> bool:
+    """Print bytes to fetch and bytes that are here, whole."""
+    from common.data import datasets
+
+    here = sum(path.stat().st_size for path in (datasets.locate(dataset) or {}).values())
+    print(f"{dataset.name}: {_size(dataset)}{'' if dataset.store else f' MB, here {here / 1e6:.1f} MB'}")
+    return True
+
+
+def mirror(dataset: Dataset, folder: Path) -> bool:
+    """Fetch a data set and copy it into a folder that TRIFOLD_MIRROR may name elsewhere; print what lies there."""
+    from common.data.mirror import mirror as copied
+
+    if dataset.store:
+        print(f"{dataset.name} is read in place from {dataset.store}: it has no copy in a mirror")
+        return True
+    for path in copied(dataset, folder):
+        print(path)
     return True

@@ -5,19 +5,17 @@ A domain that offers it has `<domain>/data/prepare.py` with `PrepareConfig`, the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-import yaml
-from pydantic import ValidationError
-
-from common.app.config_errors import problems_of
-from common.app.config_keys import Keys
 from common.app.errors import ConfigError
 from common.app.registry import did_you_mean
+from common.app.words import HELP, checked, explained, values_of
+
+COMMAND = "trifold data prepare"
 
 
 def prepare(words: Sequence[str], domains: Sequence[str]) -> int:
@@ -25,30 +23,12 @@ def prepare(words: Sequence[str], domains: Sequence[str]) -> int:
 
     Raises ConfigError that lists what is wrong with the keys.
     """
-    given = _values([word for word in words if word not in ("--help", "-h")])
+    given = values_of(words, COMMAND)
     module = _module(given.pop("domain", None), domains)
-    if len(given) < len(words) and {"--help", "-h"} & set(words):
-        print(_help(module))
+    if HELP & set(words):
+        print(explained(module.PrepareConfig, module.__doc__))
         return 0
-    try:
-        config = module.PrepareConfig.model_validate(given)
-    except ValidationError as error:
-        found = problems_of(error, Keys(module.PrepareConfig, given), frozenset(given))
-        raise ConfigError("\n".join(["trifold data prepare:", *(f"  {one.text}" for one in found)])) from error
-    return module.run(config)
-
-
-def _values(words: Sequence[str]) -> dict[str, Any]:
-    values = {}
-    for word in words:
-        key, found, text = word.partition("=")
-        if not found:
-            raise ConfigError(f"trifold data prepare: found '{word}'; expected key=value, such as folder=structures/")
-        try:
-            values[key] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"trifold data prepare: {word}: {error}") from error
-    return values
+    return module.run(checked(module.PrepareConfig, given, COMMAND))
 
 
 def _module(domain: Any, domains: Sequence[str]) -> ModuleType:
@@ -62,14 +42,3 @@ def _module(domain: Any, domains: Sequence[str]) -> ModuleType:
             f"trifold data prepare: domain={domain} has nothing to prepare. {did_you_mean(str(domain), able)}"
         )
     return import_module(f"{domain}.data.prepare")
-
-
-def _help(module: ModuleType) -> str:
-    keys: Mapping[str, Any] = module.PrepareConfig.model_fields
-    lines = [(module.__doc__ or "").strip(), "", "Keys (key=value), with their defaults:"]
-    known = Keys(module.PrepareConfig, {})
-    for name, field in keys.items():
-        default = "???" if field.is_required() else field.default
-        key = known[name]
-        lines += [f"  {name}={default}", f"      {key.allowed}{f': {key.description}' if key.description else ''}"]
-    return "\n".join(lines)

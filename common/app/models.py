@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +17,79 @@ from common.app.packages import installed_folder
 from common.app.registry import did_you_mean
 
 CARD = "model.json"
+ACTIONS = ("list", "verify", "licence", "citation", "size", "manifest")
 HEADLINE = ("description", "property", "unit", "architecture", "licence", "citation")
 """Shown first, in this order; the rest of a card follows as it lies in the file."""
 
 
 def run(words: list[str], domains: Sequence[str]) -> int:
-    """`models` lists, `models NAME|FOLDER` shows one card."""
-    console = Console()
+    """`models`, `models NAME|FOLDER` (one card), `models verify|licence|citation|size [NAME ...]`, `models manifest`."""
     cards = dict(shipped_cards(domains))
-    if not words:
-        console.print(list_models(cards))
+    action, *names = words or ["list"]
+    if action not in ACTIONS:
+        Console().print(render_card(action, _folder(action, cards)))
         return 0
-    name = words[0]
+    if action == "list":
+        Console().print(list_models(cards))
+    elif action == "manifest":
+        print(manifest(cards), end="")
+    else:
+        act = {"verify": verify, "licence": licence, "citation": citation, "size": size}[action]
+        for name in names or cards:
+            print(f"{name}: {act(_folder(name, cards))}")
+    return 0
+
+
+def _folder(name: str, cards: Mapping[str, Path]) -> Path:
     folder = cards[name] if name in cards else Path(name)
     if not (folder / CARD).is_file():
-        raise ConfigError(f"unknown model '{name}', and no folder with a {CARD}. {did_you_mean(name, list(cards))}")
-    console.print(render_card(name, folder))
-    return 0
+        near = did_you_mean(name, [*cards, *ACTIONS])
+        raise ConfigError(f"unknown model '{name}', and no folder with a {CARD}. {near}")
+    return folder
+
+
+def verify(folder: Path) -> str:
+    """Check every byte against the folder's manifest, and the card against its schema; raises CheckpointError."""
+    from common.app.cards import checked_card
+    from common.data.artifact import verify_artifact
+
+    files = verify_artifact(folder)
+    checked_card(folder, str(read_card(folder).get("domain")))
+    return f"{', '.join(files)} and the card are as they should be"
+
+
+def licence(folder: Path) -> str:
+    """Terms of the weights, and of the data they were learned from."""
+    card = read_card(folder)
+    return f"weights {card.get('licence')}; learned from data under: {card.get('data', {}).get('licence')}"
+
+
+def citation(folder: Path) -> str:
+    """What a paper that uses the model cites besides this package: its data."""
+    return str(read_card(folder).get("data", {}).get("citation"))
+
+
+def size(folder: Path) -> str:
+    """Of all files."""
+    return f"{_bytes(folder) / 1e6:.1f} MB"
+
+
+def manifest(cards: Mapping[str, Path]) -> str:
+    """Every file of every model as CSV: model, domain, file, bytes, SHA-256, licence.
+
+    The files are read, and are not what they should be unless their folder's own manifest says the same.
+    """
+    from common.data.artifact import MANIFEST, sha256_of, verify_artifact
+
+    text = StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("model", "domain", "file", "bytes", "sha256", "licence"))
+    for name, folder in cards.items():
+        card, domain = read_card(folder), folder.parent.parent.name
+        for file in (*sorted(verify_artifact(folder)), MANIFEST):
+            path = folder / file
+            rows.writerow((name, domain, file, path.stat().st_size, sha256_of(path), card["licence"]))
+    return text.getvalue()
 
 
 def shipped_cards(domains: Sequence[str]) -> Iterator[tuple[str, Path]]:

@@ -197,7 +197,7 @@ def _convert(dataset: Dataset, source: Source, wanted: list[str], offline: bool)
             if alone:  # whoever left these behind is dead: it would hold the lock
                 for leftover in folder.glob(f".{dataset.name}.*.converting/"):
                     shutil.rmtree(leftover)
-            originals = _originals(source, offline)
+            originals = {Path(file.name).name: path for file, path in _originals(source, offline).items()}
             work.mkdir()
             module, _, function = source.converter.partition(":")
             getattr(importlib.import_module(module), function)(originals, work)
@@ -211,10 +211,21 @@ def _convert(dataset: Dataset, source: Source, wanted: list[str], offline: bool)
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _originals(source: Source, offline: bool) -> dict[str, Path]:
+def fetch_originals(dataset: Dataset, offline: bool = False) -> dict[File, Path]:
+    """The public originals of the first source that can be had whole; raises DownloadError where none can."""
+    tried = []
+    for source in dataset.sources:
+        try:
+            return _originals(source, offline)
+        except DownloadError as error:
+            tried.append(str(error))
+    raise DownloadError("\n".join([f"the originals of '{dataset.name}' cannot be had:", *tried]))
+
+
+def _originals(source: Source, offline: bool) -> dict[File, Path]:
     tried: list[str] = []
-    paths = {Path(file.name).name: _obtain(file, offline, tried) for file in source.files}
-    found = {name: path for name, path in paths.items() if path}
+    paths = {file: _obtain(file, offline, tried) for file in source.files}
+    found = {file: path for file, path in paths.items() if path}
     if len(found) < len(paths):
         raise DownloadError("\n".join(tried))
     return found
