@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from common.app.errors import CheckpointError
+from materials.data.chirality import with_canonical_chirality
 from materials.data.molecular_graphs import MolecularGraphs
 from materials.data.molecules import Molecules
 from materials.data.read_molecule import read_molecule
@@ -35,13 +36,16 @@ class Molecule(Substance):
     def settings(self, data: Any) -> dict[str, Any]:
         from materials.data.descriptors import descriptor_names
 
-        return {"descriptors": list(descriptor_names()) if data.descriptors else []}
+        return {"descriptors": list(descriptor_names()) if data.descriptors else [], "chirality": "canonical"}
 
     def graphs(self, collection: Molecules, settings: Mapping[str, Any]) -> DescribedGraphs:
         return self.graphs_of([read_molecule(smiles) for smiles in collection.smiles], settings)
 
     def graphs_of(self, records: Sequence[Any], settings: Mapping[str, Any]) -> DescribedGraphs:
-        return DescribedGraphs(MolecularGraphs.from_molecules(records), _descriptors(records, settings))
+        """Models that were trained before settings named `chirality` read it as the input has it."""
+        canonical = settings.get("chirality") == "canonical"
+        molecules = [with_canonical_chirality(one) for one in records] if canonical else records
+        return DescribedGraphs(MolecularGraphs.from_molecules(molecules), _descriptors(records, settings))
 
     def pack(self, model: nn.Module, graphs: DescribedGraphs) -> Packed:
         return model.pack(*graphs)  # pyright: ignore
