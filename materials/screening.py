@@ -12,12 +12,13 @@ import os
 from collections.abc import Iterator
 from itertools import chain, count, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from common.app.errors import ConfigError
 from common.data.loader import prefetched
+from common.data.shard import Shard, local_processes
 from materials.config import PredictConfig
 from materials.data.inputs import Inputs
 from materials.predictor import PropertyPredictor
@@ -33,23 +34,6 @@ NOTHING_PREDICTED = 3
 Rows = list[tuple[str, Any]]
 
 
-class Shard(NamedTuple):
-    """Part `number` (from 1) of `count`: the chunks number, number + count, ..."""
-
-    number: int = 1
-    count: int = 1
-
-    @classmethod
-    def of(cls, text: str | None) -> Shard:
-        """From `3/64`, or by default from what torchrun says."""
-        if text is None:
-            return cls(int(os.environ.get("RANK", "0")) + 1, int(os.environ.get("WORLD_SIZE", "1")))
-        number, _, total = text.partition("/")
-        if not 1 <= int(number) <= int(total):
-            raise ConfigError(f"shard={text}: expected number/count with a number from 1 to the count, such as 3/64")
-        return cls(int(number), int(total))
-
-
 def predict(config: PredictConfig) -> int:
     """Write predictions.csv, a row for each row of the input, and rejected.csv, those that were refused and why.
 
@@ -62,7 +46,7 @@ def predict(config: PredictConfig) -> int:
     substance = predictor.card["substance"]
     inputs = Inputs(config.input, substance, config.column, config.id_column, lambda file: is_result(file, path))
     asked = config.model_dump(include={"model", "input", "column", "id_column", "interval"})
-    table = GrowingTable(shard_path(path, *shard), {**asked, "shard": f"{shard.number}/{shard.count}"})
+    table = GrowingTable(shard_path(path, *shard), {**asked, "shard": str(shard)})
     try:
         if not table.state.done:
             screen(predictor, inputs, table, shard, config)
@@ -86,7 +70,7 @@ def screen(
     chunks = _chunks(inputs, shard, table.state)
     workers = config.workers
     if workers is None:
-        workers = max((os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
+        workers = max((os.cpu_count() or 1) // local_processes(), 1)
     with ScreeningProgress(inputs, table.state) as progress:
         for prepared in _prepared(predictor, chunks, workers, config.time_limit_s):
             frames = [predictor.predict_prepared(part, config.budget, config.interval) for part in prepared]

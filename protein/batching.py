@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 
+from common.data.shard import local_processes
 from protein.models.memory_plan import GB, MemoryPlan, TrunkShape, plan
 
 BATCH_PAIRS = {"cpu": 2**15, "cuda": 2**20}
@@ -63,7 +64,7 @@ def batches(
 
 def free_memory_gb(device: torch.device) -> float:
     """What may be used of the memory that is free on the device."""
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _available_bytes()
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _available_bytes() / local_processes()
     return FREE_SHARE * free / GB
 
 

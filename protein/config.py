@@ -145,6 +145,11 @@ class PredictConfig(Section):
         default=None, description="move atoms until the chain is chemically possible; null: as the model's card says"
     )
     memory_gb: float | None = Field(default=None, gt=0, description="limit of the activations; null: what is free")
+    shard: str | None = Field(
+        default=None,
+        pattern=r"^\d+/\d+$",
+        description="3/64: the third of 64 parts, into one folder; null: all, or torchrun's rank",
+    )
     draw: int = Field(default=100, ge=0, description="predictions that the report shows; the table lists all")
     dtype: Literal["float32", "bfloat16"] = Field(
         default="float32", description="bfloat16: 16 bits, but for coordinates"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 
 from common.app.errors import ConfigError, DataFormatError, NumericalError
+from common.data.shard import Shard
 from common.training.progress import ProgressReport
 from protein.batching import Batch, Size
 from protein.config import PredictConfig
@@ -41,30 +42,45 @@ class Job(NamedTuple):
 
 
 def predict(config: PredictConfig) -> int:
-    """Write structures, arrays, summary.csv, rejected.csv and report.html; returns the exit status."""
+    """Write structures, arrays, summary.csv, rejected.csv and report.html; returns the exit status.
+
+    Of several processes each takes its shard of the sequences; the last to end writes tables and report.
+    """
+    shard = Shard.of(config.shard)
     predictor = StructurePredictor.from_pretrained(config.model, config.device, config.dtype, config.offline)
     if config.msa_dir:
         predictor.require_alignments()
     rejected: Rejected = []
     jobs = list(_jobs(config, predictor, rejected))
-    asked = config.model_dump(include={"model", "msa_dir", "format", "distogram", "cycles", "relax", "dtype"})
+    asked = config.model_dump(include={"model", "msa_dir", "format", "distogram", "cycles", "fit", "relax", "dtype"})
     asked["training"] = predictor.card.get("training")
-    with PredictionStore(Path(config.output), asked, config.format) as store:
-        _predict_all(predictor, jobs, store, config, rejected)
-        finished = {job.name: store.finished(job.name, job.query.sequence) for job in jobs}
-        records = [record for record in finished.values() if record]
-        store.finish(records, rejected)
-        report = write_reports(store, records, rejected, str(predictor.card["name"]), config.draw)
+    with PredictionStore(Path(config.output), asked, config.format, shard) as store:
+        _predict_all(predictor, _share(jobs, shard), store, config)
+        with store.together():
+            finished = {job.name: store.finished(job.name, job.query.sequence) for job in jobs}
+            missing = [job for job in jobs if finished[job.name] is None]
+            if any(job.name not in store.refused for job in missing):
+                print(f"shard {shard}: done; the last to end completes {store.folder}")
+                return 0
+            records = [record for record in finished.values() if record]
+            rejected += [(job.query.id, store.refused[job.name]) for job in missing]
+            store.finish(records, rejected)
+            report = write_reports(store, records, rejected, str(predictor.card["name"]), config.draw)
     print(f"{len(records)} predicted -> {store.folder / 'summary.csv'}; report: {report}")
     if rejected:
         print(f"{len(rejected)} rejected, with reasons -> {store.folder / 'rejected.csv'}")
     return 0 if records else NOTHING_PREDICTED
 
 
+def _share(jobs: Sequence[Job], shard: Shard) -> list[Job]:
+    """Of each length about as many for every shard, whatever memory each has: batches are its own affair."""
+    by_length = sorted(range(len(jobs)), key=lambda number: jobs[number].size.residues)
+    return [jobs[number] for number in sorted(by_length[place] for place in shard.of_range(len(jobs)))]
+
+
 def _predict_all(
-    predictor: StructurePredictor, jobs: Sequence[Job], store: PredictionStore, config: PredictConfig,
-    rejected: Rejected,
-) -> None:  # fmt: skip
+    predictor: StructurePredictor, jobs: Sequence[Job], store: PredictionStore, config: PredictConfig
+) -> None:
     """Predict the jobs that the store does not hold yet.
 
     Batches depend on nothing but the input and are computed whole, so that a run that was interrupted gives the same
@@ -73,7 +89,9 @@ def _predict_all(
     done = [store.finished(job.name, job.query.sequence) is not None for job in jobs]
     planned, refused = predictor.plan([job.size for job in jobs], config.memory_gb)
     alone = [batch.members[0] for batch in refused]
-    rejected += [(jobs[n].query.id, refusal(batch)) for n, batch in zip(alone, refused, strict=True) if not done[n]]
+    for number, batch in zip(alone, refused, strict=True):
+        if not done[number]:
+            store.refuse(jobs[number].name, refusal(batch))
     left = [batch for batch in planned if not all(done[number] for number in batch.members)]
     print(_plan_text(jobs, sum(done), left))
     report = ProgressReport(len(jobs), sum(done), str(predictor.card["name"]), silent=False)
@@ -83,21 +101,18 @@ def _predict_all(
             known = {jobs[number].name for number in batch.members if done[number]}
             for job, found in _predicted(predictor, members, batch.plan.chunk, config):
                 if job.name not in known:
-                    _keep(store, job, found, rejected)
+                    _keep(store, job, found)
             report.advance(len(members) - len(known))
     finally:
         report.close()
 
 
-def _keep(store: PredictionStore, job: Job, found: Prediction | str, rejected: Rejected) -> None:
+def _keep(store: PredictionStore, job: Job, found: Prediction | str) -> None:
     """Write a prediction, or note why there is none."""
-    if isinstance(found, str):
-        rejected.append((job.query.id, found))
-        return
     try:
-        store.write(job.name, found)
+        store.refuse(job.name, found) if isinstance(found, str) else store.write(job.name, found)
     except DataFormatError as error:  # coordinates that a PDB file has no room for
-        rejected.append((job.query.id, str(error)))
+        store.refuse(job.name, str(error))
 
 
 def _predicted(
@@ -106,7 +121,7 @@ def _predicted(
     """Each job with its prediction or why there is none; one that fails does not take its batch with it."""
     try:
         queries = [job.query if job.msa is None else _aligned(predictor, job) for job in jobs]
-        found = predictor.predict_batch(queries, chunk, config.cycles, config.distogram, config.relax)
+        found = predictor.predict_batch(queries, chunk, config.cycles, config.distogram, config.fit, config.relax)
     except (DataFormatError, NumericalError, torch.OutOfMemoryError, MemoryError) as error:
         if len(jobs) == 1:
             yield jobs[0], f"not enough memory: {error}" if isinstance(error, RuntimeError) else str(error)

@@ -2,7 +2,8 @@
 
 <name>.pdb, <name>.cif   structures, pLDDT in the B-factor column
 <name>.npz               sequence, secondary, plddt, contacts, pae, distogram with distogram_edges_a
-progress.jsonl           what the run was asked for, then a line for every prediction whose files are whole
+progress.jsonl           what the run was asked for, then a line for every prediction whose files are whole, and for
+                         every sequence that was refused; each shard of a run writes a file of its own
 summary.csv              the same as a table, in the order of the input; rejected.csv beside it
 
 A file appears under its name when it is whole; a line is written after its files.
@@ -14,6 +15,7 @@ import csv
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -22,6 +24,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from common.app.errors import ConfigError, DataFormatError
+from common.data.shard import WHOLE, Shard
 from protein.data.read import read_chain
 from protein.losses.distogram import edges
 from protein.prediction import Prediction
@@ -47,23 +50,29 @@ class Record:
 
 
 class PredictionStore:
-    """`write` predictions, then `finish`; goes on where an earlier run with the same settings was stopped.
+    """`write` or `refuse`, then `finish`; goes on where an earlier run with the same settings was stopped.
 
-    Raises ConfigError where another process writes there, or predictions made with other settings lie there.
+    shard  which of the processes this is that write there together
+
+    Raises ConfigError where another process writes as that shard, or predictions made with other settings lie there.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], format: Format = "both") -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], format: Format = "both", shard: Shard = WHOLE
+    ) -> None:
         self.folder = folder
+        self.journal = folder / (JOURNAL if shard == WHOLE else f"progress.{shard.name}.jsonl")
         self.kinds = ("pdb", "mmcif") if format == "both" else (format,)
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(folder / f".{JOURNAL}.lock")
+        self._lock = FileLock(folder / f".{self.journal.name}.lock")
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise ConfigError(f"output={folder}: another process is writing there; choose another folder") from None
-        for leftover in folder.glob(TEMPORARY):
-            leftover.unlink()
-        self.records = {record.name: record for record in self._continued(dict(settings))}
+        self.settings = json.loads(json.dumps(dict(settings)))
+        self.records: dict[str, Record] = {}
+        self.refused: dict[str, str] = {}
+        self._begin()
 
     def __enter__(self) -> Self:
         return self
@@ -93,6 +102,11 @@ class PredictionStore:
         self.records[name] = record
         return record
 
+    def refuse(self, name: str, reason: str) -> None:
+        """Note why there is no prediction under that name."""
+        self._append({"refused": name, "reason": reason})
+        self.refused[name] = reason
+
     def read(self, record: Record) -> Prediction:
         """A prediction as its files hold it; raises DataFormatError where they are damaged."""
         try:
@@ -110,7 +124,9 @@ class PredictionStore:
         )  # fmt: skip
 
     def finish(self, records: Iterable[Record], rejected: Sequence[tuple[str, str]]) -> None:
-        """summary.csv of the given records, and rejected.csv."""
+        """summary.csv of the given records, and rejected.csv; what was left half-written is removed."""
+        for leftover in self.folder.glob(TEMPORARY):
+            leftover.unlink()
         kinds = (*self.kinds, "npz")
         rows = (
             [one.id, len(one.sequence), one.mean_plddt, "" if one.ptm is None else one.ptm,
@@ -120,29 +136,44 @@ class PredictionStore:
         self._write_table("summary.csv", ["id", "length", "mean_plddt", "ptm", *kinds, "changes"], rows)
         self._write_table("rejected.csv", ["input", "reason"], rejected)
 
-    def _continued(self, settings: dict[str, Any]) -> Iterator[Record]:
-        path = self.folder / JOURNAL
-        lines = path.read_bytes().split(b"\n") if path.is_file() else [b""]
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Inside this context no other shard is, and what all of them have written is known."""
+        with FileLock(self.folder / f".{JOURNAL}.all.lock"):
+            self._read_journals()
+            yield
+
+    def _begin(self) -> None:
+        lines = self.journal.read_bytes().split(b"\n") if self.journal.is_file() else [b""]
         if lines[-1]:  # the last line was not finished
-            os.truncate(path, path.stat().st_size - len(lines[-1]))
+            os.truncate(self.journal, self.journal.stat().st_size - len(lines[-1]))
+        self._read_journals()
         if len(lines) == 1:
-            self._append(settings)
-            return
-        try:
-            before, *records = (json.loads(line) for line in lines[:-1])
-            found = [Record(**record) for record in records]
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f"{path} is damaged ({error}); remove it, and all is predicted again") from error
-        if before != settings:
-            other = ", ".join(f"{key}={before.get(key)}" for key in settings if before.get(key) != settings[key])
+            self._append(self.settings)
+
+    def _read_journals(self) -> None:
+        for path in sorted(self.folder.glob("progress*.jsonl")):
+            lines = path.read_bytes().split(b"\n")[:-1]  # of the last one its writer may have written a part
+            try:
+                before, *entries = (json.loads(line) for line in lines or [json.dumps(self.settings)])
+                self.refused |= {entry["refused"]: entry["reason"] for entry in entries if "refused" in entry}
+                found = (Record(**entry) for entry in entries if "refused" not in entry)
+                self.records |= {record.name: record for record in found}
+            except (ValueError, TypeError, KeyError) as error:
+                raise ConfigError(f"{path} is damaged ({error}); remove it, and all is predicted again") from error
+            self._require_settings(before)
+
+    def _require_settings(self, before: Mapping[str, Any]) -> None:
+        if before != self.settings:
+            other = [key for key in self.settings if before.get(key) != self.settings[key]]
             raise ConfigError(
-                f"output={self.folder} holds predictions of {other or 'other settings'}; run that again to go on with "
-                "them, or choose another folder"
+                f"output={self.folder} holds predictions of "
+                f"{', '.join(f'{key}={before.get(key)}' for key in other) or 'other settings'}; run that again to go on "
+                "with them, or choose another folder"
             )
-        yield from found
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        with (self.folder / JOURNAL).open("a") as stream:
+        with self.journal.open("a") as stream:
             stream.write(json.dumps(line) + "\n")
             stream.flush()
             os.fsync(stream.fileno())

@@ -234,6 +234,11 @@ class PredictConfig(Section):
         default="last", description="start times [2014-06-01T00,...], or all, or the last one in the input"
     )
     seed: int = Field(default=0, ge=0, lt=2**32, description="of the ensemble")
+    shard: str | None = Field(
+        default=None,
+        pattern=r"^\d+/\d+$",
+        description="3/64: the third of 64 parts of the starts, into one output; null: all, or torchrun's rank",
+    )
     units: dict[str, str] = Field(default={}, description="by variable, where the input states none or a wrong one")
     device: Device = "auto"
     batch_size: int | None = Field(default=None, ge=1, description="states stepped at once; null: what suits the model")

@@ -12,6 +12,7 @@ import torch
 import xarray as xr
 
 from common.app.errors import ConfigError, DataFormatError
+from common.data.shard import Shard
 from common.training.progress import ProgressReport
 from weather.config import PredictConfig
 from weather.data.fields import Fields
@@ -23,13 +24,18 @@ NOTHING = 3
 
 
 def predict(config: PredictConfig) -> int:
-    """Forecast every start that can be used; the others are listed in rejected.csv beside the output."""
+    """Forecast every start that can be used; the others are listed in rejected.csv beside the output.
+
+    Of several processes each takes its shard of the starts; the last to end gives the output its name.
+    """
+    shard = Shard.of(config.shard)
     forecaster = Forecaster.from_pretrained(config.model, config.device)
     fields = forecaster.fields(config.input, config.units, config.offline)
     index, rejected = usable(forecaster, fields, config.starts)
     output = Path(config.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    _write_rejected(output.with_name("rejected.csv"), rejected)
+    if shard.number == 1:
+        _write_rejected(output.with_name("rejected.csv"), rejected)
     if not len(index):
         print(f"nothing can be forecast: {rejected[0][1]}")
         return NOTHING
@@ -40,25 +46,36 @@ def predict(config: PredictConfig) -> int:
         "starts": [str(time) for time in times], "lead_hours": config.lead_hours, "members": config.members,
         "seed": config.seed,
     }  # fmt: skip
-    store = ForecastStore(output, template(forecaster, times, leads, config.members), forecaster.channels, settings)
-    group = max(1, (config.batch_size or BATCH_POINTS // int(np.prod(forecaster.grid.shape))) // config.members)
-    report = ProgressReport(len(leads) * -(-len(index) // group), 0, forecaster.card["name"], silent=False)
+    whole = template(forecaster, times, leads, config.members)
+    store = ForecastStore(output, whole, forecaster.channels, settings, shard)
+    groups = [] if store.complete else _groups(forecaster, len(index), config, shard)
+    report = ProgressReport(len(leads) * len(groups), 0, forecaster.card["name"], silent=shard.number > 1)
     try:
-        for first in range(0, len(index), group):
-            _forecast_group(forecaster, fields, index, slice(first, first + group), leads, store, config, report)
+        for group in groups:
+            _forecast_group(forecaster, fields, index, group, leads, store, config, report)
     finally:
         report.close()
-    path = store.finish()
-    print(f"{len(index)} forecasts of {config.lead_hours:g} h: {path}; {len(rejected)} starts rejected")
+    if store.finish():
+        print(f"{len(index)} forecasts of {config.lead_hours:g} h: {output}; {len(rejected)} starts rejected")
+    else:
+        print(f"shard {shard}: done; the last to end completes {output}")
     return 0
+
+
+def _groups(forecaster: Forecaster, starts: int, config: PredictConfig, shard: Shard) -> list[slice]:
+    """The starts of the shard, so many at once as suit the model."""
+    suits = (config.batch_size or BATCH_POINTS // int(np.prod(forecaster.grid.shape))) // config.members
+    size = max(1, min(suits, -(-starts // shard.count)))
+    groups = [slice(first, min(first + size, starts)) for first in range(0, starts, size)]
+    return [groups[number] for number in shard.of_range(len(groups))]
 
 
 def _forecast_group(
     forecaster: Forecaster, fields: Fields, index: np.ndarray, group: slice, leads: np.ndarray, store: ForecastStore,
     config: PredictConfig, report: ProgressReport,
 ) -> None:  # fmt: skip
-    name, chosen = str(group.start), index[group]
-    done = store.lead_count(name)
+    chosen = index[group]
+    done = store.lead_count(group)
     report.advance(done)
     if done == len(leads):
         return
@@ -71,7 +88,7 @@ def _forecast_group(
     }
     steps = forecaster.roll_out(start, leads, config.members, config.seed, config.batch_size, known)
     for at, (_, states) in enumerate(steps, start=done):
-        store.write(name, group, at, states.cpu().numpy())
+        store.write(group, at, states.cpu().numpy())
         report.advance()
 
 

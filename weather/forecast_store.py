@@ -1,9 +1,10 @@
 """A forecast on disk, step by step: what is written stays when the run is interrupted, and is gone on from.
 
-While under way the fields lie in `<output>.partial/`, a Zarr store (format 2, as WeatherBench 2's) with a file that
-says how far each start has come; at the end they become `<output>`, Zarr or NetCDF.
+While under way the fields lie in `<output>.partial/`, a Zarr store (format 2, as WeatherBench 2's) with settings.json
+and, from each process that writes there, a file that says how far its starts have come; at the end they become
+`<output>`, Zarr or NetCDF. Each start has chunks of its own, so that processes do not get in each other's way.
 
-G start times of a group, M members, C channels, H latitudes, W longitudes.
+S start times, G of a group of a group, M members, C channels, H latitudes, W longitudes.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 import zarr
+from filelock import FileLock
 
 from common.app.errors import ConfigError
+from common.data.shard import WHOLE, Shard
 from weather.data.fields import Channel
 
-PROGRESS = "progress.json"
+SETTINGS = "settings.json"
 SUFFIXES = (".zarr", ".nc")
+REQUEST = "request"
+"""Attribute of the output: the settings."""
 
 
 class ForecastStore:
@@ -32,52 +37,72 @@ class ForecastStore:
     path      ends in .zarr or .nc
     template  the dataset that will be written, with no values needed (see `Forecaster.dataset`)
     settings  what makes it this forecast and no other: model, start times, members, seed ...
+    shard     which of the processes this is that write it together
 
-    Raises ConfigError where the output or an unfinished one there is of other settings.
+    Raises ConfigError where the output or an unfinished one there is of other settings. A shard that finds the finished
+    output of its own settings has nothing to do: `complete`.
     """
 
     def __init__(
-        self, path: Path, template: xr.Dataset, channels: Sequence[Channel], settings: Mapping[str, Any]
-    ) -> None:
+        self, path: Path, template: xr.Dataset, channels: Sequence[Channel], settings: Mapping[str, Any],
+        shard: Shard = WHOLE,
+    ) -> None:  # fmt: skip
         if path.suffix not in SUFFIXES:
             raise ConfigError(f"output={path}: expected a name that ends in {' or '.join(SUFFIXES)}")
-        if path.exists():
-            raise ConfigError(f"output={path} is there already; remove it, or choose another name")
         self.path, self.channels = path, tuple(channels)
         self.partial = path.with_name(f"{path.name}.partial")
+        self.progress = self.partial / f"{shard.name}.json"
         self.settings = json.loads(json.dumps(dict(settings)))
-        self.done: dict[str, int] = {}
-        if (self.partial / PROGRESS).exists():
-            self._take_up()
-        else:
-            self._create(template)
-        self.group = zarr.open_group(str(self.partial / "fields"), mode="r+")
+        self.leads = template.sizes["prediction_timedelta"]
         self.dims = {str(name): template[name].dims for name in template}
         self.levels = template["level"].values if "level" in template.dims else np.empty(0)
+        self._lock = FileLock(path.with_name(f".{path.name}.lock"))
+        with self._lock:
+            self.complete = path.exists()
+            if self.complete:
+                self._refuse_finished(shard)
+                return
+            if (self.partial / SETTINGS).exists():
+                self._take_up()
+            else:
+                self._create(template.assign_attrs({REQUEST: json.dumps(self.settings)}))
+            self.done = self._all_done(template.sizes["time"])
+        self.group = zarr.open_group(str(self.partial / "fields"), mode="r+")
+
+    def _refuse_finished(self, shard: Shard) -> None:
+        opener = xr.open_zarr if self.path.suffix == ".zarr" else xr.open_dataset
+        if shard.count > 1:
+            with opener(self.path) as finished:
+                if finished.attrs.get(REQUEST) == json.dumps(self.settings):
+                    return
+        raise ConfigError(f"output={self.path} is there already; remove it, or choose another name")
 
     def _take_up(self) -> None:
-        found = json.loads((self.partial / PROGRESS).read_text())
-        if found["settings"] != self.settings:
-            before = found["settings"]
+        before = json.loads((self.partial / SETTINGS).read_text())
+        if before != self.settings:
             other = sorted(key for key, value in self.settings.items() if before.get(key) != value)
             raise ConfigError(
                 f"{self.partial} holds an unfinished forecast of other {', '.join(other)}; give the same settings to "
                 "go on with it, or remove it"
             )
-        self.done = found["done"]
 
     def _create(self, template: xr.Dataset) -> None:
         shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
         whole = template.chunk({dim: 1 if dim in ("time", "prediction_timedelta") else -1 for dim in template.dims})
         whole.to_zarr(self.partial / "fields", zarr_format=2, consolidated=True, compute=False)
-        self._say()
+        _replace(self.partial / SETTINGS, self.settings)
 
-    def lead_count(self, group: str) -> int:
-        """How many lead times of a group of starts are written."""
-        return self.done.get(group, 0)
+    def _all_done(self, starts: int) -> np.ndarray:
+        """How many lead times of each start are written [S], by whatever process."""
+        found = [json.loads(file.read_text()) for file in self.partial.glob("shard-*.json")]
+        return np.max([np.zeros(starts, np.int64), *found], axis=0)
 
-    def write(self, group: str, starts: slice, lead: int, values: np.ndarray) -> None:
+    def lead_count(self, starts: slice) -> int:
+        """How many lead times of all of some starts are written."""
+        return int(self.done[starts].min())
+
+    def write(self, starts: slice, lead: int, values: np.ndarray) -> None:
         """Put down one lead time (its position) of some starts, [G, M, C, H, W], and remember it."""
         for name in self.dims:
             array = self._array(name)
@@ -88,8 +113,8 @@ class ForecastStore:
                         values[:, :, number] if "number" in self.dims[name] else values[:, 0, number]
                     )
             array[starts, lead] = part
-        self.done[group] = lead + 1
-        self._say()
+        self.done[starts] = lead + 1
+        _replace(self.progress, self.done.tolist())
 
     def read(self, starts: slice, lead: int) -> np.ndarray:
         """What `write` put down, [G, M, C, H, W]."""
@@ -104,8 +129,16 @@ class ForecastStore:
         at = [] if channel.level is None else [int(np.flatnonzero(self.levels == channel.level)[0])]
         return (slice(None),) * (2 if "number" in self.dims[channel.variable] else 1) + tuple(at)
 
-    def finish(self) -> Path:
-        """Turn what is written into the output, in one step for a reader."""
+    def finish(self) -> bool:
+        """Turn what is written into the output, in one step for a reader; False where other shards are still at it."""
+        with self._lock:
+            self.complete = self.complete or self.path.exists()  # another has just put down the last of it
+            if not self.complete and int(self._all_done(len(self.done)).min()) == self.leads:
+                self._publish()
+                self.complete = True
+        return self.complete
+
+    def _publish(self) -> None:
         fields = self.partial / "fields"
         if self.path.suffix == ".zarr":
             os.replace(fields, self.path)
@@ -115,15 +148,15 @@ class ForecastStore:
                 dataset.to_netcdf(temporary, encoding={name: {"zlib": True, "complevel": 1} for name in dataset})
             os.replace(temporary, self.path)
         shutil.rmtree(self.partial)
-        return self.path
 
     def _array(self, name: str) -> Any:
         return self.group[name]
 
-    def _say(self) -> None:
-        temporary = self.partial / f".{PROGRESS}"
-        temporary.write_text(json.dumps({"settings": self.settings, "done": self.done}))
-        os.replace(temporary, self.partial / PROGRESS)
+
+def _replace(path: Path, content: Any) -> None:
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(json.dumps(content))
+    os.replace(temporary, path)
 
 
 def empty(shape: tuple[int, ...]) -> Any:

@@ -9,13 +9,19 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from common.training.task import Task
+
+T = TypeVar("T")
+
+UNEVEN = timedelta(days=7)
+"""Patience where ranks work apart for long and meet at the end."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +46,31 @@ def world_from_environment() -> World:
 
 
 @contextmanager
-def process_group(device: torch.device) -> Iterator[World]:
-    """Communication for the time of a run: NCCL between GPUs, gloo between CPUs, nothing for one process."""
+def process_group(device: torch.device, patience: timedelta | None = None) -> Iterator[World]:
+    """Communication for the time of a run: NCCL between GPUs, gloo between CPUs, nothing for one process.
+
+    patience  how long a rank waits for another; None: torch's half an hour. torchrun notices a dead rank at once
+    """
     world = world_from_environment()
     started = world.is_distributed and not dist.is_initialized()
     if started:
         # hosts agree with each other through gloo also where tensors go through NCCL: that waits for no GPU
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, timeout=patience)
     try:
         yield world
     finally:
         if started:
             dist.destroy_process_group()
+
+
+def gathered(world: World, value: T) -> list[T]:
+    """Every rank's value in the order of ranks, on all ranks."""
+    if not world.is_distributed:
+        return [value]
+    found: list[Any] = [None] * world.size
+    dist.all_gather_object(found, value)
+    return found
 
 
 def from_main(world: World, value: Any) -> Any:

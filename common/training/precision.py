@@ -15,8 +15,9 @@ from common.app.errors import ConfigError
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def select_device(name: str, local_rank: int = 0) -> torch.device:
-    """`auto` takes the GPU of this rank when there is one, else the CPU."""
+def select_device(name: str, local_rank: int | None = None) -> torch.device:
+    """`auto` takes the GPU of this rank (by default what torchrun says) when there is one, else the CPU."""
+    local_rank = int(os.environ.get("LOCAL_RANK", "0")) if local_rank is None else local_rank
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():

@@ -22,6 +22,7 @@ from common.app.config import RunConfig
 from common.app.errors import ConfigError, NumericalError
 from common.data.loader import prefetched
 from common.results.metrics import Accumulator
+from common.training.batch_norm import norms_over_ranks
 from common.training.checkpoint import Checkpointer
 from common.training.distributed import (
     World,
@@ -234,10 +235,11 @@ class Trainer:
         return prefetched(batches) if self.task.prefetch else batches
 
     def _pieces(self, shares: np.ndarray, sizes: np.ndarray, pieces: int) -> list[np.ndarray]:
-        """This rank's row of `shares` [world, n] in pieces within the budget, as many on all ranks if sharded."""
+        """This rank's row of `shares` [world, n] in pieces within the budget, as many on all ranks where one waits for
+        another in a forward pass."""
         budget = self.config.trainer.budget
         own = split_by_budget(shares[self.world.rank], sizes, budget, pieces)
-        if budget is None or not is_sharded(self.model):
+        if budget is None or not (is_sharded(self.model) or norms_over_ranks(self.task.model)):
             return own
         return cut_to(own, max(len(split_by_budget(share, sizes, budget, pieces)) for share in shares))
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from common.training.batch_norm import OverRanks, moments, track
 
-class AtomBatchNorm(nn.Module):
-    """With multiplicities of one, `torch.nn.BatchNorm1d`: same parameters, statistics and results."""
+
+class AtomBatchNorm(OverRanks, nn.Module):
+    """With multiplicities of one, `torch.nn.BatchNorm1d` over the rows of all ranks: same parameters and results."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -29,21 +31,12 @@ class AtomBatchNorm(nn.Module):
         if not self.training:
             scale, shift = self.affine()
             return torch.addcmul(shift, rows, scale)
-        count = multiplicity.sum()
-        share = (multiplicity / count)[:, None]
-        mean = (rows * share).sum(dim=0)
-        centred = rows - mean
-        variance = (centred.square() * share).sum(dim=0)
-        self.track(mean, variance, count)
-        return torch.addcmul(self.bias, centred, self.weight * torch.rsqrt(variance + self.eps))
+        found = moments(rows, multiplicity)
+        track(self, found.mean, found.variance, found.count)
+        return torch.addcmul(self.bias, found.centred, self.weight * torch.rsqrt(found.variance + self.eps))
 
     def affine(self) -> tuple[Tensor, Tensor]:
         """What the norm is with its running statistics: scale [C] and shift [C]."""
         scale = self.weight * torch.rsqrt(self.running_var + self.eps)
         return scale, self.bias - self.running_mean * scale
 
-    @torch.no_grad()
-    def track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
-        """Move the running statistics towards those of a batch of `count` rows; the variance becomes unbiased."""
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance * (count / (count - 1).clamp(min=1)), self.momentum)

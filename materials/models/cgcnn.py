@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from common.training.batch_norm import track
 from materials.models.atom_norm import AtomBatchNorm
 from materials.models.crystal_graph import CrystalGraphBatch, PropertyScale, Z
 from materials.models.edge_map import EdgeMap, GaussianExpansion
@@ -47,7 +48,7 @@ class GatedConvolution(nn.Module):
         if self.training:
             parts = self.centre(node), self.neighbour(node), self.filter.weight.T
             message, mean, variance = normalised_gated_neighbour_sum(*parts, norm.weight, norm.bias, edges, norm.eps)
-            norm.track(mean, variance, edges.edge_count)
+            track(norm, mean, variance, edges.edge_count)
         else:
             message = gated_neighbour_sum(*self._normalised_parts(node), edges)
         return F.softplus(node + self.node_norm(message, edges.multiplicity).to(node.dtype))

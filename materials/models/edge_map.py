@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from common.training.batch_norm import sum_over_ranks
+
 
 @dataclass(frozen=True)
 class GroupedIndex:
@@ -80,8 +82,11 @@ class EdgeMap:
     def __call__(self, parts: Tensor, nodes: slice) -> Tensor:
         """x of the edges of some nodes, [2V + T, W] -> [nodes, K, W]."""
         edges = slice(nodes.start * self.per_node, nodes.stop * self.per_node)
-        weights = self._weights[edges].to(parts.dtype)
-        x = F.embedding_bag(self._index[edges], parts, mode="sum", per_sample_weights=weights)
+        index, weights = self._index[edges], self._weights[edges].to(parts.dtype)
+        if torch.compiler.is_exporting():  # the same in operations that other programs have, too
+            x = (parts[index.long()] * weights[..., None]).sum(dim=1)
+        else:
+            x = F.embedding_bag(index, parts, mode="sum", per_sample_weights=weights)
         return x.view(-1, self.per_node, parts.shape[1])
 
     def transpose(self, gradient: Tensor) -> Tensor:
@@ -91,12 +96,12 @@ class EdgeMap:
 
     @cached_property
     def edge_count(self) -> Tensor:
-        """Number of edges of all atoms, []."""
-        return self.multiplicity.sum() * self.per_node
+        """Number of edges of all atoms of all ranks, []."""
+        return sum_over_ranks(self.multiplicity.sum() * self.per_node)
 
     @cached_property
     def share(self) -> Tensor:
-        """Weight of an edge of each node in the mean over all edges of all atoms [V, 1]."""
+        """Weight of an edge of each node in the mean over all edges of all atoms of all ranks [V, 1]."""
         return (self.multiplicity / self.edge_count)[:, None]
 
     @cached_property

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from common.training.batch_norm import BatchNorm
 from materials.data.molecular_graphs import ATOM_FEATURES, BOND_FEATURES, MolecularGraphs
 from materials.models.molecular_batch import MolecularGraphBatch, PackedGraphs
 from materials.models.molecular_head import MolecularHead
@@ -76,7 +77,7 @@ class GIN(_GNN):
         self.embedding = nn.Linear(ATOM_FEATURES, c)
         self.convolutions = nn.ModuleList(
             GINEConv(
-                nn.Sequential(nn.Linear(c, 2 * c), nn.BatchNorm1d(2 * c), nn.ReLU(), nn.Linear(2 * c, c)),
+                nn.Sequential(nn.Linear(c, 2 * c), BatchNorm(2 * c), nn.ReLU(), nn.Linear(2 * c, c)),
                 edge_dim=BOND_FEATURES,
             )
             for _ in range(config.layers)

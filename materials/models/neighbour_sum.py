@@ -13,9 +13,11 @@ import math
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from common.training.batch_norm import sum_over_ranks
 from materials.models.edge_map import EdgeMap
 
 BLOCK_BYTES = 1 << 21
@@ -29,7 +31,10 @@ LARGEST = 126.0
 
 def silu_neighbour_sum(centre: Tensor, neighbour: Tensor, radial: Tensor, edges: EdgeMap) -> Tensor:
     """sum_j silu(x_ij): centre [V, W], neighbour [V, W], radial [D, W] -> [V, W]."""
-    return _SiluNeighbourSum.apply(edges.joined(centre, neighbour, radial.to(centre.dtype)), edges)  # pyright: ignore
+    parts = edges.joined(centre, neighbour, radial.to(centre.dtype))
+    if torch.compiler.is_exporting():  # what is exported has no gradient, and its compiler makes blocks of its own
+        return F.silu(edges(parts, slice(0, edges.nodes))).sum(dim=1)
+    return _SiluNeighbourSum.apply(parts, edges)  # pyright: ignore
 
 
 def gated_neighbour_sum(centre: Tensor, neighbour: Tensor, radial: Tensor, edges: EdgeMap) -> Tensor:
@@ -39,7 +44,7 @@ def gated_neighbour_sum(centre: Tensor, neighbour: Tensor, radial: Tensor, edges
 
 
 class NormalisedSum(NamedTuple):
-    """message [V, C]; mean [2C] and (biased) variance [2C] of x over the edges of all atoms."""
+    """message [V, C]; mean [2C] and (biased) variance [2C] of x over the edges of all atoms of all ranks."""
 
     message: Tensor
     mean: Tensor
@@ -162,7 +167,7 @@ class _NormalisedGatedNeighbourSum(torch.autograd.Function):
     def forward(
         ctx: Any, halves: Tensor, weight: Tensor, bias: Tensor, edges: EdgeMap, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        mean = (halves * edges.part_share).sum(dim=1, keepdim=True)
+        mean = sum_over_ranks((halves * edges.part_share).sum(dim=1, keepdim=True))
         centred = halves.clone()
         centred[:, edges.nodes : 2 * edges.nodes] -= mean
         blocks, kept, variance = _blocks(halves, edges), [], torch.zeros_like(mean)
@@ -171,6 +176,7 @@ class _NormalisedGatedNeighbourSum(torch.autograd.Function):
             square = torch.stack([half.square().sum(dim=1) for half in x])
             variance += (square * edges.share[nodes]).sum(dim=1, keepdim=True)
             kept.append(x)
+        variance = sum_over_ranks(variance)
         inverse = torch.rsqrt(variance + eps)
         scale = weight * inverse
 
@@ -195,9 +201,10 @@ class _NormalisedGatedNeighbourSum(torch.autograd.Function):
             of_z = derivative[half, nodes].mul_(gradient[half, nodes, None])
             of_bias[half] += of_z.sum(dim=(0, 1))
             of_weight[half] += (of_z * x).sum(dim=(0, 1))
-        of_variance = edges.share * (inverse.square() * of_weight)
+        of_norm, of_mean = (sum_over_ranks(total) for total in (of_weight, of_bias))
+        of_variance = edges.share * (inverse.square() * of_norm)
         for (half, nodes), x in zip(blocks, kept, strict=True):
             derivative[half, nodes].addcmul_(x, of_variance[half, nodes, None], value=-1)
         of_halves = torch.stack([edges.transpose(half) for half in derivative])
-        of_halves.addcmul_(edges.part_share, of_bias, value=-1).mul_(weight * inverse)
+        of_halves.addcmul_(edges.part_share, of_mean, value=-1).mul_(weight * inverse)
         return of_halves, of_weight * inverse, of_bias, None, None

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from common.training.batch_norm import BatchNorm
 from materials.models.crystal_graph import CrystalGraphBatch, PropertyScale, Z
 from materials.models.edge_map import DistanceTable, EdgeMap, gaussian_basis, table_distances
 from materials.models.neighbour_sum import silu_neighbour_sum
@@ -46,7 +47,7 @@ class ResidualConvolution(nn.Module):
         self.neighbour = nn.Linear(config.width, config.message_width, bias=False)
         self.filter = nn.Linear(config.basis, config.message_width, bias=False)
         self.output = nn.Linear(config.message_width, config.width)
-        self.norm = nn.BatchNorm1d(config.width)
+        self.norm = BatchNorm(config.width)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, node: Tensor, basis: Tensor, edges: EdgeMap) -> Tensor:

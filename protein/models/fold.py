@@ -125,7 +125,7 @@ class Fold(nn.Module):
         recompute      keep nothing of a block for the backward pass but what enters it
         profile        [B, N, 23] of an alignment, if the model takes one
         language       [B, N, E] states of a language model, if the model takes them
-        learn_structure  False: no gradient through the structure module, for training on distances only
+        learn_structure  False: no gradient through structure module and confidence, for training on distances only
         """
         present = torch.ones_like(types, dtype=torch.bool) if mask is None else mask
         if residue_index is None:
@@ -143,14 +143,17 @@ class Fold(nn.Module):
             with torch.set_grad_enabled(torch.is_grad_enabled() and last and learn_structure):
                 structure = self.structure(single, pair, types.clamp(max=UNKNOWN), mask)
                 previous = Previous(single, pair, virtual_c_beta(structure.atom14))
+        # Ranks that train together wait for a gradient of all that an output with a gradient depends on.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and learn_structure):
+            confidence, aligned_error = self.lddt(structure.single), self.aligned_error(pair)
         return FoldOutput(
             structure=structure,
             single=single,
             pair=pair,
             mask=present,
-            lddt=self.lddt(structure.single),
+            lddt=confidence,
             distogram=self.distogram(pair),
-            aligned_error=self.aligned_error(pair),
+            aligned_error=aligned_error,
             language=self.residue(single),
             secondary=self.secondary(single),
         )

@@ -19,7 +19,7 @@ from ase.io import write
 from common.app.errors import ConfigError, DataFormatError
 from materials import PropertyPredictor
 from materials.config import PredictConfig
-from materials.screening import CHUNK, NOTHING_PREDICTED, Shard, predict
+from materials.screening import CHUNK, NOTHING_PREDICTED, predict
 
 ROWS = 3 * CHUNK + 17
 TABLES = ("predictions.csv", "rejected.csv")
@@ -184,12 +184,6 @@ def test_results_inside_the_input_folder_are_not_read_as_inputs(tmp_path: Path) 
     for _ in range(2):
         assert predict(config(tmp_path, tmp_path / "out.csv")) == 0
         assert len((tmp_path / "out.csv").read_text().splitlines()) == 2
-
-
-@pytest.mark.parametrize("text", ["0/3", "4/3"])
-def test_a_shard_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="number from 1 to the count"):
-        Shard.of(text)
 
 
 def test_one_file_needs_no_processes(tmp_path: Path, monkeypatch) -> None:

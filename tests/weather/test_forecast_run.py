@@ -59,7 +59,7 @@ def test_killed_and_run_again_is_the_same_as_not_killed(
         def failing(self: ForecastStore, *arguments, stop: int = stop) -> None:
             if len(written) == stop:
                 raise KeyboardInterrupt
-            written.append(arguments[:3])
+            written.append(arguments[:2])
             original(self, *arguments)
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
