@@ -47,6 +47,7 @@ class ACEConfig:
     layers: int = 2
 
 
+@dataclass(frozen=True)
 class Surroundings:
     """The pairs of a graph as a table of each atom's neighbours; free places hold a neighbour at the cutoff.
 
@@ -54,7 +55,11 @@ class Surroundings:
     vectors  [A, N, 3], to that neighbour
     """
 
-    def __init__(self, graph: AtomicGraph, cutoff_a: float) -> None:
+    other: Tensor
+    vectors: Tensor
+
+    @classmethod
+    def of(cls, graph: AtomicGraph, cutoff_a: float) -> Surroundings:
         atoms, pairs = len(graph.numbers), len(graph.first)
         centre, other = torch.cat([graph.first, graph.second]), torch.cat([graph.second, graph.first])
         count = torch.bincount(centre, minlength=atoms)
@@ -65,8 +70,10 @@ class Surroundings:
         edge[centre[order], place] = order
         nowhere = graph.vectors.new_tensor([[cutoff_a, 0.0, 0.0]])
         vectors = torch.cat([graph.vectors, -graph.vectors, nowhere])
-        self.vectors = vectors.index_select(0, edge.flatten()).unflatten(0, edge.shape)
-        self.other = torch.cat([other, other.new_zeros(1)])[edge]
+        return cls(
+            torch.cat([other, other.new_zeros(1)])[edge],
+            vectors.index_select(0, edge.flatten()).unflatten(0, edge.shape),
+        )
 
 
 @dataclass(frozen=True)
@@ -142,7 +149,7 @@ class Layer(nn.Module):
 
     def _overlap(self, one: Tensor, other: Tensor) -> Tensor:
         """Scalar product of each degree, [A, K, C] -> [A, L C]."""
-        total = one.new_zeros(len(one), len(self.sizes), one.shape[2])
+        total = one.new_zeros(one.shape[0], len(self.sizes), one.shape[2])
         return total.index_add(1, self.degree_of, one * other).flatten(1)
 
     @torch.no_grad()
@@ -186,7 +193,11 @@ class ACE(nn.Module):
         self.isolated_ev = torch.tensor(config.isolated_ev, dtype=torch.float64)
 
     def forward(self, graph: AtomicGraph) -> SiteProperties:
-        density, binding = self._density(graph)
+        return SiteProperties(self.site_energies(graph.numbers, Surroundings.of(graph, self.config.cutoff_a)))
+
+    def site_energies(self, numbers: Tensor, near: Surroundings) -> Tensor:
+        """Energy of each atom in eV, float64 [A], from atomic numbers [A] and neighbours."""
+        density, binding = self._density(numbers, near)
         features = sources = F.one_hot(density.species, len(self.config.elements)).to(binding.dtype)
         energy = torch.zeros_like(binding)
         for number, layer in enumerate(self.layers):
@@ -195,7 +206,7 @@ class ACE(nn.Module):
             features, share = layer(features, sources, density)
             energy = energy + share
         energy = (energy * self.unit + self.bound_energy[density.species]) * binding
-        return SiteProperties(energy.double() + self.isolated_ev.to(energy.device)[density.species])
+        return energy.double() + self.isolated_ev.to(energy.device)[density.species]
 
     @torch.no_grad()
     def calibrate(self, graph: AtomicGraph, bound_energy_ev: Tensor, unit_ev: float) -> None:
@@ -203,7 +214,7 @@ class ACE(nn.Module):
         bound, and the unit of what is learned beyond it."""
         self.bound_energy.copy_(bound_energy_ev)
         self.unit.fill_(unit_ev)
-        density, binding = self._density(graph)
+        density, binding = self._density(graph.numbers, Surroundings.of(graph, self.config.cutoff_a))
         features = sources = F.one_hot(density.species, len(self.config.elements)).to(binding.dtype)
         for number, layer in enumerate(self.layers):
             if number:
@@ -215,14 +226,13 @@ class ACE(nn.Module):
         """What atoms tell their neighbours, [A, H] -> [A, D]; bounded, because products amplify it layer by layer."""
         return torch.tanh(self.sources[number - 1](features))
 
-    def _density(self, graph: AtomicGraph) -> tuple[Density, Tensor]:
+    def _density(self, numbers: Tensor, near: Surroundings) -> tuple[Density, Tensor]:
         """The surroundings expanded, and how bound each atom is [A], from 0 alone to 1."""
         cutoff = self.config.cutoff_a
-        near = Surroundings(graph, cutoff)
         distance = near.vectors.norm(dim=2, keepdim=True)
         envelope = polynomial_cutoff(distance, cutoff, CUTOFF_EXPONENT)
         order = torch.arange(1, self.config.radial + 1, device=distance.device, dtype=distance.dtype)
         radial = torch.sin(distance * (order * (pi / cutoff))) / distance * envelope  # arXiv:2003.03123, equation 7
         harmonics = self.harmonics(near.vectors / distance).mT
         binding = 1 - torch.exp(-BINDING * envelope.sum(dim=(1, 2)))
-        return Density(self.index_of[graph.numbers], near.other, radial, harmonics), binding
+        return Density(self.index_of[numbers], near.other, radial, harmonics), binding

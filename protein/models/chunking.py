@@ -50,6 +50,8 @@ def collect(function: Update, x: Tensor, chunk: int | None, dim: int) -> Tensor:
 
 def slices(size: int, chunk: int | None) -> Iterator[slice]:
     """Consecutive slices that cover `size` rows."""
-    step = chunk or max(size, 1)
-    for start in range(0, size, step):
-        yield slice(start, min(start + step, size))
+    if chunk is None:
+        yield slice(0, size)
+        return
+    for start in range(0, size, chunk):
+        yield slice(start, min(start + chunk, size))

@@ -37,8 +37,9 @@ class PairConvolution(nn.Module):
     def _update(self, pair: Tensor, mask: Tensor, where: slice) -> Tensor:
         """[B, r, N, C]"""
         size = pair.shape[1]
-        halo = slice(max(where.start - self.dilation, 0), min(where.stop + self.dilation, size))
-        missing = (halo.start - where.start + self.dilation, where.stop + self.dilation - halo.stop)
+        before = max(self.dilation - where.start, 0)
+        after = max(where.stop + self.dilation - size, 0)
+        halo = slice(where.start - self.dilation + before, where.stop + self.dilation - after)
         x = self.norm(pair[:, halo]) * (mask[:, halo, None] & mask[:, None])[..., None]
-        x = functional.pad(x.permute(0, 3, 1, 2), (0, 0, *missing))
+        x = functional.pad(x.permute(0, 3, 1, 2), (0, 0, before, after))
         return self.out(functional.elu(self.first(x))).permute(0, 2, 3, 1)

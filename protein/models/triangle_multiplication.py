@@ -47,7 +47,7 @@ class TriangleMultiplication(nn.Module):
         count, flat = rows.shape[1], self.norm(rows).flatten(1, 2).mT
         # Channels come first here, which products with the matrix on the left give without a transposition.
         values, gates = (
-            torch.baddbmm(layer.bias[None, :, None], layer.weight.expand(len(flat), -1, -1), flat)
+            torch.baddbmm(layer.bias[None, :, None], layer.weight.expand(flat.shape[0], -1, -1), flat)
             for layer in (self.edges, self.edges_gate)
         )
         edges = (values * gates.sigmoid_()).unflatten(2, (count, -1))
