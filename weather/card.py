@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from common.app.cards import CardSection, ModelCard, Text
 
 Degrees = Annotated[list[float], Field(min_length=2)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -26,6 +27,8 @@ class Scales(CardSection):
     tendency_std: list[list[Annotated[float, Field(gt=0)]]]
     nonnegative: list[bool]
     bounds: list[tuple[float, float]]
+    deviation_std: list[Annotated[float, Field(gt=0)]] | None = None
+    """Of deviations from the climate, where the network sees these."""
 
 
 class ForecasterCard(ModelCard):
@@ -39,14 +42,22 @@ class ForecasterCard(ModelCard):
     forcings: list[Text]
     forcing_offsets: list[int] = [0]
     noise: Annotated[int, Field(ge=0)]
+    deviations: bool = False
+    """Whether states count from the climate."""
+    at_once: bool = False
+    """Whether the network gives all steps from one look at the present."""
+    kept: list[list[Share]] | None = None
+    """Share of the deviation from the climate that a forecast keeps, by lead time and channel."""
     scales: Scales
 
     @model_validator(mode="after")
     def _has_scales_of_each_channel(self) -> Self:
         found = {name: len(getattr(self.scales, name)) for name in ("mean", "std", "nonnegative", "bounds")}
         found |= {f"tendency_std.{row}": len(values) for row, values in enumerate(self.scales.tendency_std)}
+        found |= {f"kept.{row}": len(values) for row, values in enumerate(self.kept or [])}
+        found |= {"deviation_std": len(self.scales.deviation_std)} if self.scales.deviation_std else {}
         if wrong := {name: count for name, count in found.items() if count != len(self.channels)}:
-            raise ValueError(f"{len(self.channels)} channels, but scales of {wrong}")
+            raise ValueError(f"{len(self.channels)} channels, but values of {wrong}")
         if len(self.scales.tendency_std) != len(self.steps):
             raise ValueError(f"{len(self.steps)} steps, but {len(self.scales.tendency_std)} rows of tendency_std")
         return self

@@ -141,6 +141,9 @@ class ForecastSettings(Section):
         default=(), description="solar, solar_hour, year_progress, day_progress, position, orography, land_sea_mask"
     )
     noise: int = Field(default=0, ge=0, le=1024, description="random numbers of an ensemble's member; 0: deterministic")
+    deviations: bool = Field(default=False, description="learn deviations from what is usual at the time")
+    at_once: bool = Field(default=False, description="the network gives all of `steps` from one look at the present")
+    shrink: bool = Field(default=False, description="believe deviations as far as validation bears them out")
 
 
 class Rollout(Section):
@@ -197,8 +200,20 @@ class TrainConfig(RunConfig):
         steps = self.forecast.steps
         if list(steps) != sorted(set(steps)) or steps[0] < 1 or any(step % steps[0] for step in steps):
             raise ValueError(f"forecast.steps={list(steps)}: expected rising multiples of the first, such as [1,2,4]")
-        if steps != (1,) and self.forecast.history > 1:
-            raise ValueError(f"forecast.history={self.forecast.history} goes with forecast.steps=[1] only")
+        ahead = max(self.rollout.targets, self.rollout.validation or 1)
+        if self.forecast.at_once and (self.forecast.noise or ahead > 1):
+            raise ValueError(
+                f"forecast.at_once with rollout.targets={self.rollout.targets}, rollout.validation="
+                f"{self.rollout.validation} and forecast.noise={self.forecast.noise}: a look ahead is one step and "
+                "has no noise; leave these at 1, null and 0"
+            )
+        if self.forecast.shrink and self.forecast.noise:
+            raise ValueError("forecast.shrink with forecast.noise: members have to differ as weather does; choose one")
+        if steps != (1,) and self.forecast.history > 1 and not (self.forecast.at_once and steps[0] == 1):
+            raise ValueError(
+                f"forecast.history={self.forecast.history} goes with forecast.steps=[1], or with forecast.at_once and "
+                "steps that start at 1"
+            )
         return self
 
 

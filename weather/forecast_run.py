@@ -81,7 +81,7 @@ def _forecast_group(
         return
     values = torch.from_numpy(fields.read(chosen.reshape(-1))).unflatten(0, chosen.shape)
     start = Start(fields.times[chosen[:, -1]], values.to(forecaster.device))
-    reach = max(max(forecaster.stepper.steps) // forecaster.stepper.steps[0], forecaster.history)
+    reach = max(forecaster.stepper.steps) // forecaster.stepper.steps[0] + forecaster.history - 1
     known = {
         int(leads[at]): torch.from_numpy(store.read(group, at)).to(forecaster.device)
         for at in range(max(0, done - reach), done)

@@ -23,6 +23,7 @@ from common.data.artifact import read_tensors
 from common.predictor import Predictor
 from common.training.precision import autocast
 from weather.data.canonical import canonical, grid_of
+from weather.data.climate import Climate
 from weather.data.fields import Channel, Fields, unstack
 from weather.data.forcings import CONSTANTS, Forcings
 from weather.data.grid import Grid
@@ -57,8 +58,11 @@ class Forecaster(Predictor):
     def __init__(self, model: nn.Module, card: Mapping[str, Any], device: str = "auto", dtype: str = "float32") -> None:
         super().__init__(model, card, device, dtype)
         card = self.card
-        self.stepper = Stepper(self.model, card["scales"], card["steps"], card["noise"]).to(self.device).eval()
+        at_once = card.get("at_once", False)
+        stepper = Stepper(self.model, card["scales"], card["steps"], card["noise"], at_once)
+        self.stepper = stepper.to(self.device).eval()
         self.constants: dict[str, Tensor] = {}
+        self.climate: Climate | None = None
 
     @cached_property
     def grid(self) -> Grid:
@@ -100,12 +104,24 @@ class Forecaster(Predictor):
             first = field.isel({dim: 0 for dim in field.dims if dim not in ("latitude", "longitude")})
             self.constants[CONSTANTS[name]] = torch.from_numpy(first.values.astype(np.float32))
 
+    def keep_shrinkage(self, climate: Climate, kept: np.ndarray) -> None:
+        """Give forecasts whose deviations from the climate are multiplied with `kept` [L, C], by lead time from the
+        first on; beyond the last with the last. Steps go on from what was forecast before.
+        """
+        self.climate, self.card["kept"] = climate.to(self.device), kept.round(4).tolist()
+
     def more_files(self) -> dict[str, Any]:
-        return {"constants.safetensors": self.constants} if self.constants else {}
+        files = {"constants.safetensors": self.constants} if self.constants else {}
+        if self.climate is not None:
+            files["climate.safetensors"] = {"coefficients": self.climate.coefficients}
+        return files
 
     def read_more(self, folder: Path) -> None:
         if (folder / "constants.safetensors").exists():
             self.constants = read_tensors(folder, "constants.safetensors")
+        if (folder / "climate.safetensors").exists():
+            found = read_tensors(folder, "climate.safetensors")
+            self.climate = Climate(found["coefficients"]).to(self.device)
 
     def forecast(
         self,
@@ -206,24 +222,36 @@ class Forecaster(Predictor):
         """Each lead time with its states [S, M, C, H, W], one after another: memory does not grow with lead time.
 
         leads  in steps of `step_h`, ascending, every one from the first multiple on
-        known  states [S, M, C, H, W] by lead time, from which an interrupted roll-out goes on
+        known  states [S, M, C, H, W] by lead time, from which an interrupted roll-out goes on; where deviations are
+               shrunk it has to step from the start again, and gives what is not known
         """
         if members > 1 and not self.stepper.noise:
             raise ConfigError(f"{self.card['name']} is deterministic: members={members}, expected 1")
         history = start.states.shape[1]
         recent = {k + 1 - history: start.states[:, [k]].expand(-1, members, -1, -1, -1) for k in range(history)}
-        recent |= known or {}
+        done, shrinks = max(known or (0,)), "kept" in self.card
+        recent |= {} if shrinks else known or {}
         for lead in (int(lead) for lead in leads):
-            if known and lead <= max(known):
+            if lead <= done and not shrinks:
                 continue
             size = self.last_size(lead)
             before = lead - self.stepper.steps[size]
             past = torch.stack([recent[before - k] for k in range(history - 1, -1, -1)], dim=2)
             recent[lead] = self._step(past, start.times, lead, size, seed, batch_size)
             self._check(recent[lead], start.times, lead)
-            reach = max(max(self.stepper.steps), history)
+            reach = max(self.stepper.steps) + history - 1
             recent = {n: state for n, state in recent.items() if n > lead - reach}
-            yield lead, recent[lead]
+            if lead > done:
+                yield lead, self._shrunk(recent[lead], start.times, lead) if shrinks else recent[lead]
+
+    def _shrunk(self, states: Tensor, times: np.ndarray, lead: int) -> Tensor:
+        """[S, M, C, H, W], see `weather.shrinkage`."""
+        assert self.climate is not None
+        row = min(lead // self.stepper.steps[0], len(self.card["kept"])) - 1
+        kept = torch.tensor(self.card["kept"][row], device=self.device)[:, None, None]
+        usual = self.climate.at(self._later(times, [lead]))
+        shrunk = usual + kept * (states - usual)
+        return torch.where(self.stepper.nonnegative[:, None, None], shrunk.clamp(min=0), shrunk)
 
     def last_size(self, lead: int) -> int:
         """Which size the last step to a lead time has, when large steps come first: errors of few steps add up."""
@@ -236,8 +264,13 @@ class Forecaster(Predictor):
     def _step(self, past: Tensor, times: np.ndarray, lead: int, size: int, seed: int, batch_size: int | None) -> Tensor:
         """[S, M, K, C, H, W] -> [S, M, C, H, W], in pieces."""
         starts, members = past.shape[:2]
-        valid = times + np.timedelta64(round(lead * self.step_h * 3600), "s")
-        forcings = self.forcings.at(valid).repeat_interleave(members, 0)[:, None]
+        stride = self.stepper.steps[size]
+        forced = lead - stride + self.stepper.steps[0] if self.stepper.at_once else lead
+        forcings = self.forcings.at(self._later(times, [forced])[:, 0]).repeat_interleave(members, 0)[:, None]
+        climate = None
+        if self.climate is not None and self.card.get("deviations"):
+            told = [*range(lead - stride - past.shape[2] + 1, lead - stride + 1), lead]
+            climate = self.climate.at(self._later(times, told)).repeat_interleave(members, 0)
         noise = self._noise(times, members, lead, seed)
         height, width = self.grid.shape
         piece = batch_size or max(1, BATCH_POINTS // (height * width))
@@ -246,10 +279,13 @@ class Forecaster(Predictor):
         for first in range(0, len(flat), piece):
             part = slice(first, first + piece)
             with autocast(self.device, self.precision):
-                found.append(
-                    self.stepper(flat[part], forcings[part], None if noise is None else noise[part], size)[:, 0]
-                )
+                drawn, usual = (None if x is None else x[part] for x in (noise, climate))
+                found.append(self.stepper(flat[part], forcings[part], drawn, size, usual)[:, 0])
         return torch.cat(found).unflatten(0, (starts, members))
+
+    def _later(self, times: np.ndarray, steps: Sequence[int]) -> np.ndarray:
+        """The times so many steps of `step_h` after each, [S] -> [S, n]."""
+        return times[:, None] + (np.array(steps) * round(self.step_h * 3600)).astype("timedelta64[s]")
 
     def _noise(self, times: np.ndarray, members: int, lead: int, seed: int) -> Tensor | None:
         """[S M, 1, D], a function of seed, start, member and lead time alone: of no batch, of no interruption."""

@@ -15,10 +15,11 @@ import xarray as xr
 
 from weather.config import FlowData, GridData, OwnGrids
 from weather.data.catalogue import LearningSet, Split, named, open_constants, open_splits
+from weather.data.climate import Climate, Deviations
 from weather.data.datasets import DATASETS
 from weather.data.fields import Channel
 from weather.data.grid import Grid
-from weather.data.statistics import statistics
+from weather.data.statistics import moments, statistics
 from weather.data.windows import Windows
 from weather.stepper import NONNEGATIVE
 
@@ -76,17 +77,29 @@ def windows_of(source: Source, split: str, length: int, device: torch.device) ->
     return Windows.of(source.splits[split].fields, 1, length - 1, source.step_h, device)
 
 
-def scales_of(source: Source, steps: Sequence[int]) -> dict[str, list]:
+def climate_of(source: Source) -> Climate:
+    """What is usual, from the training split."""
+    split = source.splits["train"]
+    return Climate.fit(split.fields, split.content)
+
+
+def scales_of(source: Source, steps: Sequence[int], climate: Climate | None = None) -> dict[str, list]:
     """What a Stepper scales with, from the training split: mean, std [C], tendency_std [S, C], nonnegative [C].
 
-    Also `bounds` [C, 2], the least and greatest value that was seen.
+    Also `bounds` [C, 2], the least and greatest value that was seen. With a climate the changes are those of
+    deviations from it, whose std [C] is `deviation_std`.
     """
     split = source.splits["train"]
-    found = [statistics(split.fields, source.step_h * step, split.content) for step in steps]
+    seen = statistics(split.fields, source.step_h * steps[0], split.content)
+    changing, content = split.fields, split.content
+    if climate is not None:
+        changing, content = Deviations.from_climate(split.fields, climate), [content, "deviations"]
+    found = [moments(changing, source.step_h * step, content) for step in steps]
     return {
-        "mean": found[0].mean.tolist(),
-        "std": found[0].std.tolist(),
+        "mean": seen.mean.tolist(),
+        "std": seen.std.tolist(),
         "tendency_std": [one.tendency_std.tolist() for one in found],
         "nonnegative": [channel.variable in NONNEGATIVE for channel in source.channels],
-        "bounds": np.stack([found[0].minimum, found[0].maximum], axis=1).tolist(),
+        "bounds": np.stack([seen.minimum, seen.maximum], axis=1).tolist(),
+        **({} if climate is None else {"deviation_std": found[0].std.tolist()}),
     }

@@ -2,7 +2,12 @@
 
     next = last + tendency_std * network(normalised history, forcings at the time of next)
 
-The network gives the change in units of what usually changes in a step, so that "nothing happens" is zero.
+The network gives the change in units of what usually changes in a step, so that "nothing happens" is zero. With a
+climate, deviations from it take the place of states: zero is then "as unusual as it was", and the network sees the
+climate of the present beside them.
+
+A network of several sizes of a step is told which one, or gives all of them at once: one look at the present, as many
+lead times as outputs.
 
 Shapes: B samples, K states of history, T steps, S sizes of a step, C channels, F forcings, D random numbers,
 H latitudes, W longitudes.
@@ -32,37 +37,59 @@ class Stepper(nn.Module):
     mean, std        [C]
     tendency_std     [S, C], of the change over each size of a step
     nonnegative      [C] bool
+    deviation_std    [C], where there is a climate
     steps            S sizes of a step, in units of the data's step
     noise            D; the conditioning vector of the network is these numbers, then which size of a step it is
+    at_once          whether the network gives all sizes, as channels [S C]
     """
 
     mean: Tensor
     std: Tensor
     tendency_std: Tensor
+    deviation_std: Tensor
     nonnegative: Tensor
 
-    def __init__(self, network: nn.Module, scales: Mapping[str, Sequence], steps: Sequence[int], noise: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        scales: Mapping[str, Sequence],
+        steps: Sequence[int],
+        noise: int,
+        at_once: bool = False,
+    ) -> None:
         super().__init__()
-        self.network, self.steps, self.noise = network, tuple(steps), noise
+        self.network, self.steps, self.noise, self.at_once = network, tuple(steps), noise, at_once
         self.save_memory = False
-        for name in ("mean", "std", "tendency_std"):
-            self.register_buffer(name, torch.tensor(scales[name], dtype=torch.float32), persistent=False)
+        for name in ("mean", "std", "tendency_std", "deviation_std"):
+            values = scales.get(name, scales["std"])
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
         self.register_buffer("nonnegative", torch.tensor(scales["nonnegative"], dtype=torch.bool), persistent=False)
 
-    def forward(self, history: Tensor, forcings: Tensor, noise: Tensor | None = None, size: int = 0) -> Tensor:
-        """Forecast of as many steps as there are forcings.
+    def forward(
+        self,
+        history: Tensor,
+        forcings: Tensor,
+        noise: Tensor | None = None,
+        size: int | None = 0,
+        climate: Tensor | None = None,
+    ) -> Tensor:
+        """Forecast of as many steps as there are forcings; with `size` None, of one step of each size at once.
 
         history   [B, K, C, H, W], physical units, oldest first
-        forcings  [B, T, F, H, W], at the times that are forecast
+        forcings  [B, T, F, H, W], at the times that are forecast; of all sizes at once T = 1, at the first of them
         noise     [B, T, D]
         size      which of `steps`
+        climate   [B, K + T, C, H, W], of the history and of what is forecast, where the model has one
 
-        Returns [B, T, C, H, W]
+        Returns [B, T, C, H, W], or [B, S, C, H, W]
         """
-        states = []
+        if size is None:
+            return self._all_sizes(history, forcings[:, 0], climate)
+        states, past = [], history.shape[1]
         for step in range(forcings.shape[1]):
             condition = self._condition(history, noise[:, step] if noise is not None else None, size)
-            arguments = history, forcings[:, step], condition, size
+            usual = climate[:, step : step + past + 1] if climate is not None else None
+            arguments = history, forcings[:, step], condition, size, usual
             if self.save_memory and self.training and forcings.shape[1] > 1:
                 following = checkpoint(self.step, *arguments, use_reentrant=False)
             else:
@@ -72,21 +99,47 @@ class Stepper(nn.Module):
             history = torch.cat([history[:, 1:], following[:, None]], dim=1)
         return torch.stack(states, dim=1)
 
-    def step(self, history: Tensor, forcings: Tensor, condition: Tensor | None, size: int) -> Tensor:
-        """One step, [B, K, C, H, W] -> [B, C, H, W]."""
-        normal = (history - self._columns(self.mean)) / self._columns(self.std)
-        state = torch.cat([normal.flatten(1, 2), forcings], dim=1)
+    def step(
+        self, history: Tensor, forcings: Tensor, condition: Tensor | None, size: int, climate: Tensor | None = None
+    ) -> Tensor:
+        """One step, [B, K, C, H, W] -> [B, C, H, W]; climate [B, K + 1, C, H, W]."""
+        change = self._change(history, forcings, condition, climate)
+        if self.at_once:
+            change = change.unflatten(1, (len(self.steps), -1))[:, size]
+        return self._changed(history, change, self.tendency_std[size], climate)[:, 0]
+
+    def _all_sizes(self, history: Tensor, forcings: Tensor, climate: Tensor | None) -> Tensor:
+        """[B, K, C, H, W] -> [B, S, C, H, W]; climate [B, K + S, C, H, W]."""
+        change = self._change(history, forcings, None, climate).unflatten(1, (len(self.steps), -1))
+        return self._changed(history, change, self.tendency_std, climate)
+
+    def _change(self, history: Tensor, forcings: Tensor, condition: Tensor | None, climate: Tensor | None) -> Tensor:
+        """What the network says, [B, C or S C, H, W]."""
+        mean, std, past = self._columns(self.mean), self._columns(self.std), history.shape[1]
+        if climate is None:
+            seen = [((history - mean) / std).flatten(1, 2), forcings]
+        else:
+            deviation = (history - climate[:, :past]) / self._columns(self.deviation_std)
+            seen = [deviation.flatten(1, 2), (climate[:, past - 1] - mean) / std, forcings]
+        state = torch.cat(seen, dim=1)
         change = self.network(state) if condition is None else self.network(state, condition)
-        following = history[:, -1] + self._columns(self.tendency_std[size]) * change.to(history.dtype)
+        return change.to(history.dtype)
+
+    def _changed(self, history: Tensor, change: Tensor, unit: Tensor, climate: Tensor | None) -> Tensor:
+        """States [B, T, C, H, W] from changes [B, T, C, H, W], or [B, C, H, W] of one, in units [T, C] or [C]."""
+        following = history[:, -1:] + self._columns(unit) * change.reshape(change.shape[0], -1, *history.shape[2:])
+        if climate is not None:
+            past = history.shape[1]
+            following = following + climate[:, past:] - climate[:, [past - 1]]
         return torch.where(self._columns(self.nonnegative), following.clamp(min=0), following)
 
     def _condition(self, history: Tensor, noise: Tensor | None, size: int) -> Tensor | None:
         parts = [] if noise is None else [noise]
-        if len(self.steps) > 1:
+        if len(self.steps) > 1 and not self.at_once:
             which = torch.full((len(history),), size, device=history.device)
             parts.append(F.one_hot(which, len(self.steps)).to(history.dtype))
         return torch.cat(parts, dim=1) if parts else None
 
     @staticmethod
     def _columns(values: Tensor) -> Tensor:
-        return values[:, None, None]
+        return values[..., None, None]

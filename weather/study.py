@@ -26,15 +26,19 @@ from weather.evaluation import leads_of, score_split, write_scores
 from weather.forecaster import Forecaster
 from weather.losses import LOSSES, spectral_loss, spherical_spectral_loss
 from weather.models import MODELS
-from weather.samples import Source, open_source, scales_of, windows_of
+from weather.samples import Source, climate_of, open_source, scales_of, windows_of
 from weather.score_tables import summary
 from weather.scoring import Scored
+from weather.shrinkage import fit_shrinkage
 from weather.stepper import Stepper
 from weather.task import ForecastTask, Horizon
 
 TROPOSPHERE_HPA = 1000.0
 REPORTED_STARTS = 96
 """Forecasts of the validation split that a run's report scores, about."""
+
+FITTED_STARTS = 256
+"""The same from which shrinkage is fitted."""
 
 
 def train(config: TrainConfig) -> RunDirectory | None:
@@ -69,9 +73,9 @@ def make_task(config: TrainConfig, source: Source, device: torch.device) -> Fore
     windows = {split: windows_of(source, split, forecast.history + n, device) for split, n in reach.items()}
     step_h = source.step_h * forecast.steps[0]
     forcings = Forcings(forecast.forcings, source.grid, step_h, source.constants, device)
-    stepper = Stepper(
-        new_network(config, source, forcings), scales_of(source, forecast.steps), forecast.steps, forecast.noise
-    )
+    climate = climate_of(source) if forecast.deviations else None
+    network, scales = new_network(config, source, forcings), scales_of(source, forecast.steps, climate)
+    stepper = Stepper(network, scales, forecast.steps, forecast.noise, forecast.at_once)
     stepper.save_memory = config.trainer.activation_checkpointing
     if config.start_from:
         start_from(stepper.network, config.start_from)
@@ -87,17 +91,19 @@ def make_task(config: TrainConfig, source: Source, device: torch.device) -> Fore
         torch.as_tensor(source.grid.area_weights(), dtype=torch.float32, device=device),
         config.loss.spectral,
         spherical_spectral_loss(source.grid) if config.loss.spectrum == "spherical" else spectral_loss,
+        climate.to(device) if climate is not None else None,
     )
 
 
 def new_network(config: TrainConfig, source: Source, forcings: Forcings) -> nn.Module:
     """The architecture with the configuration's hyper-parameters, and those that follow from the data."""
     kind, forecast, channels = MODELS[config.model.name], config.forecast, len(source.channels)
+    sizes = len(forecast.steps)
     values = {
         **config.model.model_dump(exclude={"name"}),
-        "in_channels": forecast.history * channels + len(forcings.channels),
-        "out_channels": channels,
-        "condition": forecast.noise + (len(forecast.steps) if len(forecast.steps) > 1 else 0),
+        "in_channels": (forecast.history + forecast.deviations) * channels + len(forcings.channels),
+        "out_channels": channels * (sizes if forecast.at_once else 1),
+        "condition": forecast.noise + (sizes if sizes > 1 and not forecast.at_once else 0),
         **geometry(source.grid, config.model.name),
     }
     known = {field.name for field in fields(kind.config_class)}
@@ -151,6 +157,7 @@ def forecaster_of(
     """The trained forecaster with its card."""
     forecast = config.forecast
     forcings = Forcings(forecast.forcings, source.grid, source.step_h, source.constants)
+    climate = climate_of(source) if forecast.deviations else None
     network = new_network(config, source, forcings)
     network.load_state_dict({name.removeprefix("network."): value for name, value in weights.items()})
     what = ", ".join(channel.label for channel in source.channels)
@@ -165,13 +172,16 @@ def forecaster_of(
         "steps": list(forecast.steps),
         "forcings": list(forecast.forcings),
         "noise": forecast.noise,
-        "scales": scales_of(source, forecast.steps),
+        "deviations": forecast.deviations,
+        "at_once": forecast.at_once,
+        "scales": scales_of(source, forecast.steps, climate),
         "data": dict(source.facts),
         "licence": "Apache-2.0",
         "recipe": config.model_dump(mode="json", exclude={"resume", "check", "run_dir", "offline", "save_as"}),
     }
     forecaster = Forecaster(network, card, str(device))
     forecaster.keep_constants(source.constants)
+    forecaster.climate = climate.to(forecaster.device) if climate is not None else None
     return forecaster
 
 
@@ -186,8 +196,10 @@ def _conclude(
         "best_step": state["step"], "seed": config.seed, **facts,
         "cpu": env["cpu"], "cores": env["cores"], "gpus": env["gpus"],
     }  # fmt: skip
-    leads = reported_leads(forecaster, source)
     starts = max(1, len(source.splits["val"].fields) // (REPORTED_STARTS // config.rollout.members))
+    if config.forecast.shrink:
+        shrink(forecaster, source)
+    leads = reported_leads(forecaster, source)
     scored = score_split(forecaster, source, "val", leads, config.rollout.members, every=starts)
     forecaster.card["metrics"] = card_metrics(scored, forecaster)
     for folder in filter(None, (run.path / "model", config.save_as)):
@@ -196,6 +208,15 @@ def _conclude(
     path = write_scores(run, title, forecaster, source, "val", scored, config.rollout.members)
     print(summary(scored))
     print(f"model: {run.path / 'model'}  report: {path}")
+
+
+def shrink(forecaster: Forecaster, source: Source) -> None:
+    """Fit to the validation split how far deviations are kept, up to five days as that split allows."""
+    fields, climate = source.splits["val"].fields, climate_of(source)
+    step = forecaster.stepper.steps[0]
+    leads = list(range(step, max(reported_leads(forecaster, source)) + 1, step))
+    every = max(1, len(fields) // FITTED_STARTS)
+    forecaster.keep_shrinkage(climate, fit_shrinkage(forecaster, fields, climate, leads, every))
 
 
 def reported_leads(forecaster: Forecaster, source: Source) -> list[int]:

@@ -16,6 +16,7 @@ from common.results.metrics import Value
 from common.training.draws import normal
 from common.training.precision import mixed_seed
 from common.training.task import Forward, Task
+from weather.data.climate import Climate
 from weather.data.forcings import Forcings
 from weather.data.windows import WindowBatch, Windows
 from weather.losses import spectral_loss
@@ -40,7 +41,7 @@ class ForecastTask(Task):
     """The loss is a mean over the steps of a roll-out, over cells by their area, over channels by their weights.
 
     Errors count in units of each channel's change in a step. A model of several sizes of a step is trained on one at
-    random each time, and validated on all.
+    random each time, or on all where it gives them at once, and validated on all.
 
     channel_weights  [C]
     area_weights     [H, W], mean 1
@@ -61,6 +62,7 @@ class ForecastTask(Task):
         area_weights: Tensor,
         spectral: float = 0.0,
         spectrum: Callable[[Tensor, Tensor], Tensor] = spectral_loss,
+        climate: Climate | None = None,
     ) -> None:
         self.model = self.stepper = stepper
         self.windows, self.forcings, self.history = windows, forcings, history
@@ -68,7 +70,7 @@ class ForecastTask(Task):
         self.channel_weights, self.area_weights = channel_weights, area_weights
         self.blocks = tuple(getattr(stepper.network, "blocks", ()))
         self.prefetch = not all(split.in_memory for split in windows.values())
-        self._loss, self._spectrum = loss, spectrum
+        self._loss, self._spectrum, self._climate = loss, spectrum, climate
         self.begin(0.0)
 
     def begin(self, progress: float, seed: int = 0) -> None:
@@ -85,13 +87,15 @@ class ForecastTask(Task):
         return self.windows[split].batch(ids)
 
     def loss(self, forward: Forward, batch: WindowBatch) -> Tensor:
+        if self.stepper.at_once:
+            return self._all_sizes(forward, batch).mean(dim=1)
         size = mixed_seed(self._seed) % len(self.stepper.steps)
         return self._scored(*self._roll_out(forward, batch, self._targets, size), size).mean(dim=1)
 
     def metrics(self, forward: Forward, batch: WindowBatch) -> dict[str, Value]:
         """`loss` over the whole horizon and all sizes of a step; `first_step` of the first step of the first size."""
-        losses = []
-        for size, stride in enumerate(self.stepper.steps):
+        losses = [self._all_sizes(forward, batch)] if self.stepper.at_once else []
+        for size, stride in enumerate(() if losses else self.stepper.steps):
             targets = max(1, self.horizon.validation // stride)
             losses.append(self._scored(*self._roll_out(forward, batch, targets, size), size))
         return {"loss": torch.cat(losses, dim=1).mean(dim=1), "first_step": losses[0][:, 0]}
@@ -105,18 +109,32 @@ class ForecastTask(Task):
         if self.stepper.noise:
             start, forcings = (x.repeat_interleave(self.members, 0) for x in (start, forcings))
             noise = self._noise(times.shape[1], batch)
-        forecast = forward(start, forcings, noise, size)
+        forecast = forward(start, forcings, noise, size, self._usual(batch, places))
         return forecast.unflatten(0, (-1, self.members)).transpose(1, 2), batch.state[:, places]
+
+    def _all_sizes(self, forward: Forward, batch: WindowBatch) -> Tensor:
+        """Loss of one look ahead, by size of a step [B, S]."""
+        places = self.history - 1 + np.array(self.stepper.steps)
+        forcings = self.forcings.at(batch.times[:, places[0]])[:, None]
+        forecast = forward(batch.state[:, : self.history], forcings, None, None, self._usual(batch, places))
+        return self._scored(forecast[:, :, None], batch.state[:, places], slice(None))
+
+    def _usual(self, batch: WindowBatch, places: np.ndarray) -> Tensor | None:
+        """The climate of the history and of `places` [T] in the window, [B M, K + T, C, H, W]."""
+        if self._climate is None:
+            return None
+        times = batch.times[:, np.concatenate([np.arange(self.history), places])]
+        return self._climate.at(times).repeat_interleave(self.members, 0)
 
     def _noise(self, targets: int, batch: WindowBatch) -> Tensor:
         """[B M, T, D], of each window by its start."""
         starts = torch.from_numpy(batch.times[:, self.history - 1].astype(np.int64)).to(batch.state.device)
         return normal(self._seed, starts, self.members, targets, self.stepper.noise).flatten(0, 1)
 
-    def _scored(self, forecast: Tensor, truth: Tensor, size: int) -> Tensor:
-        """[B, T]."""
-        unit = self.stepper.tendency_std[size][:, None, None]
-        forecast, truth = forecast.float() / unit, truth / unit
+    def _scored(self, forecast: Tensor, truth: Tensor, size: int | slice) -> Tensor:
+        """[B, T]; of a slice of the sizes one step each."""
+        unit = self.stepper.tendency_std[size][..., None, None]
+        forecast, truth = forecast.float() / unit.unsqueeze(-4), truth / unit
         by_channel = (self._loss(forecast, truth) * self.area_weights).mean(dim=(-2, -1))
         if self.spectral:
             by_channel = by_channel + self.spectral * self._spectrum(forecast, truth)

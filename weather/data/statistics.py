@@ -80,15 +80,20 @@ def statistics(fields: Fields, step_h: float, key: Any = None) -> Statistics:
     Raises ConfigError where no two times are a step apart, and DataFormatError naming the channel where values are not
     finite, impossible for what it measures (a wrong unit), or all the same.
     """
+    result = moments(fields, step_h, key)
+    check_possible(fields.channels, result, fields.where)
+    return result
+
+
+def moments(fields: Fields, step_h: float, key: Any = None) -> Statistics:
+    """The same of values that no physical bounds hold for, such as deviations."""
     if key is None:
         found = _compute(fields, step_h)
     else:
         span = [str(fields.times[0]), str(fields.times[-1]), len(fields)]
         description = {"content": key, "span": span, "step_h": step_h, "channels": [c.label for c in fields.channels]}
         found = cached_arrays("statistics", description, VERSION, lambda: _compute(fields, step_h))
-    result = Statistics(**found)
-    check_possible(fields.channels, result, fields.where)
-    return result
+    return Statistics(**found)
 
 
 def fingerprint(files: Iterable[str | Path]) -> list[list[Any]]:
