@@ -17,10 +17,11 @@ class ChainData(TrainingData):
 
 
 class FolderCard(ModelCard):
-    """cycles, longest: where a model differs from what its architecture does; relax: whether atoms are, by default."""
+    """cycles, longest: where a model differs from its architecture; fit, relax: what is done to atoms by default."""
 
     domain: Literal["protein"]
     data: ChainData
+    fit: bool
     relax: bool
     cycles: Positive | None = None
     longest: Positive | None = None

@@ -141,6 +141,10 @@ class PredictConfig(Section):
         default=True, description="write probabilities of distance too: 64 bins a pair, 12 MB at 300 residues"
     )
     cycles: int | None = Field(default=None, ge=1, le=64, description="of recycling; null: as the model was trained")
+    fit: bool | None = Field(
+        default=None,
+        description="move atoms to where most of the predicted distances are kept; null: as the model's card says",
+    )
     relax: bool | None = Field(
         default=None, description="move atoms until the chain is chemically possible; null: as the model's card says"
     )
@@ -174,6 +178,10 @@ class EvaluateConfig(Section):
     )
     limit: int | None = Field(default=None, ge=1, description="score the first chains only; null: all")
     cycles: int | None = Field(default=None, ge=1, le=64, description="of recycling; null: as the model was trained")
+    fit: bool | None = Field(
+        default=None,
+        description="move atoms to where most of the predicted distances are kept; null: as the model's card says",
+    )
     relax: bool | None = Field(
         default=None, description="move atoms until the chain is chemically possible; null: as the model's card says"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from common.app.errors import ConfigError
+from common.training.distributed import ALONE, UNEVEN, World, gathered, process_group
 from common.training.progress import ProgressReport
 from common.training.run_directory import OUTPUTS, RunDirectory
 from protein.config import EvaluateConfig, IdealChains, OwnChains, Pdb5k
@@ -41,13 +42,10 @@ def evaluate(config: EvaluateConfig) -> int:
     """Predict and score a data set; writes scores.csv and report.html, prints the means."""
     assert config.model is not None
     predictor = StructurePredictor.from_pretrained(config.model, config.device, offline=config.offline)
-    options: dict[str, Any] = {"cycles": config.cycles, "memory_gb": config.memory_gb}
-    if config.data in ("cb513", "ts115"):
-        facts: Mapping[str, Any] = {"title": config.data.upper()}
-        frame = score_sequences(predictor, load(config.data, config.offline)[: config.limit], **options)
-    else:
-        source, chains = _chains(config)
-        facts, frame = source.facts, score_chains(predictor, chains, **options, relax=config.relax)
+    with process_group(predictor.device, UNEVEN) as world:
+        facts, frame = _scored(predictor, config, world)
+    if not world.is_main:
+        return 0
     run = RunDirectory(Path(config.output) if config.output else evaluation_folder(str(predictor.card["name"])))
     run.path.mkdir(parents=True, exist_ok=True)
     part = "" if config.data in ("cb513", "ts115") else f", {config.split}"
@@ -57,9 +55,24 @@ def evaluate(config: EvaluateConfig) -> int:
     return 0
 
 
+def _scored(
+    predictor: StructurePredictor, config: EvaluateConfig, world: World
+) -> tuple[Mapping[str, Any], pd.DataFrame]:
+    """What the data set is, and its scores."""
+    options: dict[str, Any] = {"cycles": config.cycles, "memory_gb": config.memory_gb, "world": world}
+    if config.data in ("cb513", "ts115"):
+        facts: Mapping[str, Any] = {"title": config.data.upper()}
+        frame = score_sequences(predictor, load(config.data, config.offline)[: config.limit], **options)
+    else:
+        source, chains = _chains(config)
+        facts, frame = source.facts, score_chains(predictor, chains, **options, fit=config.fit, relax=config.relax)
+    return facts, frame
+
+
 def score_chains(
     predictor: StructurePredictor, chains: Chains, cycles: int | None = None, memory_gb: float | None = None,
-    relax: bool | None = None, silent: bool = False,
+    fit: bool | None = None, relax: bool | None = None, silent: bool = False,
+    world: World = ALONE,
 ) -> pd.DataFrame:  # fmt: skip
     """Predict each chain from its sequence and score it: one row a chain, in order.
 
@@ -67,31 +80,32 @@ def score_chains(
     p_long_l5, p_long_l2, p_long_l and the same of medium range; q3, q8, and states, the residues that they are over;
     plddt in 0-100; what `scoring.stereochemistry` gives of the prediction; and `BY_RESIDUE`.
     The model is told where residues of the molecule are not listed, and nothing else of the structure.
+    Of several ranks each predicts its share, and all have the whole.
     """
     place, offsets = chains.place(), chains.offsets
     queries = [
         Query(str(chains.ids[index]), chains.sequence(index), place=place[offsets[index] : offsets[index + 1]])
         for index in range(len(chains))
     ]
-    report = ProgressReport(len(queries), 0, str(predictor.card["name"]), silent)
+    report = ProgressReport(len(queries) // world.size, 0, str(predictor.card["name"]), silent or not world.is_main)
     rows: dict[int, dict[str, Any]] = {}
     try:
-        for index, prediction in predictor.predict_stream(queries, cycles, memory_gb, relax=relax):
+        for index, prediction in _stream(predictor, queries, world, cycles, memory_gb, fit=fit, relax=relax):
             rows[index] = _chain_row(prediction, chains, index, place[offsets[index] : offsets[index + 1]])
             report.advance()
     finally:
         report.close()
-    return pd.DataFrame([rows[index] for index in range(len(chains))])
+    return _in_order(gathered(world, rows))
 
 
 def score_sequences(
     predictor: StructurePredictor, labelled: Sequence[LabelledSequence], cycles: int | None = None,
-    memory_gb: float | None = None,
+    memory_gb: float | None = None, world: World = ALONE,
 ) -> pd.DataFrame:  # fmt: skip
     """Predict the secondary structure of each sequence: id, length, has_homologue, q3, q8, states, plddt."""
     queries = [Query(one.id, one.sequence) for one in labelled]
     rows: dict[int, dict[str, Any]] = {}
-    for index, prediction in predictor.predict_stream(queries, cycles, memory_gb, relax=False):
+    for index, prediction in _stream(predictor, queries, world, cycles, memory_gb, fit=False, relax=False):
         one = labelled[index]
         states = np.array([STATES.index(letter) for letter in one.states])
         rows[index] = {
@@ -99,7 +113,22 @@ def score_sequences(
             **state_scores(prediction.secondary, np.where(one.scored, states, UNKNOWN_STATE)),
             "plddt": prediction.mean_plddt,
         }  # fmt: skip
-    return pd.DataFrame([rows[index] for index in range(len(labelled))])
+    return _in_order(gathered(world, rows))
+
+
+def _stream(
+    predictor: StructurePredictor, queries: Sequence[Query], world: World, *arguments: Any, **options: Any
+) -> Iterator[tuple[int, Prediction]]:
+    """`predict_stream` of this rank's share: about as many of each length as the others have."""
+    by_length = sorted(range(len(queries)), key=lambda index: len(queries[index].sequence))
+    own = by_length[world.rank :: world.size]
+    for number, prediction in predictor.predict_stream([queries[index] for index in own], *arguments, **options):
+        yield own[number], prediction
+
+
+def _in_order(parts: Sequence[Mapping[int, Mapping[str, Any]]]) -> pd.DataFrame:
+    rows = {index: row for part in parts for index, row in part.items()}
+    return pd.DataFrame([rows[index] for index in range(len(rows))])
 
 
 def summary(frame: pd.DataFrame) -> dict[str, float]:

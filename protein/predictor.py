@@ -47,6 +47,8 @@ class StructurePredictor(Predictor):
         super().__init__(model, card, device, dtype)
         self.cycles = int(self.card.get("cycles") or getattr(self.model.config, "cycles", CYCLES))
         self.longest = int(self.card.get("longest", LONGEST))
+        self.fits = bool(self.card.get("fit", False))
+        """Whether predictions are fitted to the predicted distances, unless the caller says otherwise."""
         self.relaxes = bool(self.card.get("relax", False))
         """Whether predictions are relaxed, unless the caller says otherwise."""
 
@@ -79,13 +81,13 @@ class StructurePredictor(Predictor):
     @overload
     def predict(
         self, sequences: str, msa: MSA = None, *, cycles: int | None = None, memory_gb: float | None = None,
-        distogram: bool = False, relax: bool | None = None,
+        distogram: bool = False, fit: bool | None = None, relax: bool | None = None,
     ) -> Prediction: ...  # fmt: skip
 
     @overload
     def predict(
         self, sequences: Sequence[str], msa: Sequence[MSA] | None = None, *, cycles: int | None = None,
-        memory_gb: float | None = None, distogram: bool = False, relax: bool | None = None,
+        memory_gb: float | None = None, distogram: bool = False, fit: bool | None = None, relax: bool | None = None,
     ) -> list[Prediction]: ...  # fmt: skip
 
     def predict(
@@ -96,6 +98,7 @@ class StructurePredictor(Predictor):
         cycles: int | None = None,
         memory_gb: float | None = None,
         distogram: bool = False,
+        fit: bool | None = None,
         relax: bool | None = None,
     ) -> Prediction | list[Prediction]:
         """The structure of a sequence; of a list the structures, in its order.
@@ -107,6 +110,8 @@ class StructurePredictor(Predictor):
         memory_gb  limit of the activations; None: what is free. It decides how many chains are predicted together
                    and how many rows of their pairs at a time, and nothing else
         distogram  also keep the probabilities of distances
+        fit        move C-alpha atoms to where the most distances are kept that the distogram expects; pLDDT is then
+                   what it expects of them. None: as the model's card says
         relax      move atoms a little, until bonds between residues have their lengths and nothing clashes; None: as
                    the model's card says
 
@@ -126,7 +131,7 @@ class StructurePredictor(Predictor):
                 queries.append(self.query(text, f"sequence_{number}", one))  # type: ignore[arg-type]
             except DataFormatError as error:
                 raise error if single else DataFormatError(f"sequence {number} of {len(texts)}: {error}") from error
-        found = dict(self.predict_stream(queries, cycles, memory_gb, distogram, relax))
+        found = dict(self.predict_stream(queries, cycles, memory_gb, distogram, fit, relax))
         return found[0] if single else [found[number] for number in range(len(queries))]
 
     def query(self, sequence: str, name: str, msa: MSA = None) -> Query:
@@ -149,7 +154,7 @@ class StructurePredictor(Predictor):
 
     def predict_stream(
         self, queries: Sequence[Query], cycles: int | None = None, memory_gb: float | None = None,
-        distogram: bool = False, relax: bool | None = None,
+        distogram: bool = False, fit: bool | None = None, relax: bool | None = None,
     ) -> Iterator[tuple[int, Prediction]]:  # fmt: skip
         """(number of the query, prediction) as they are finished, short chains first; arguments as of `predict`."""
         planned, refused = self.plan([self.size(query) for query in queries], memory_gb)
@@ -157,7 +162,7 @@ class StructurePredictor(Predictor):
             raise ConfigError(f"{queries[batch.members[0]].id}: {refusal(batch)}")
         for batch in planned:
             members = [queries[number] for number in batch.members]
-            found = self.predict_batch(members, batch.plan.chunk, cycles, distogram, relax)
+            found = self.predict_batch(members, batch.plan.chunk, cycles, distogram, fit, relax)
             yield from zip(batch.members, found, strict=True)
 
     def size(self, query: Query) -> Size:
@@ -173,7 +178,7 @@ class StructurePredictor(Predictor):
     @torch.no_grad()
     def predict_batch(
         self, queries: Sequence[Query], chunk: int | None = None, cycles: int | None = None, distogram: bool = False,
-        relax: bool | None = None,
+        fit: bool | None = None, relax: bool | None = None,
     ) -> list[Prediction]:  # fmt: skip
         """Predict queries together, `chunk` rows of pairs at a time, see `plan`.
 
@@ -181,7 +186,8 @@ class StructurePredictor(Predictor):
         """
         with autocast(self.device, self.precision):
             output = run(self.model, queries, cycles or self.cycles, chunk, self._language)
-            return predictions_of(output, queries, distogram, self.relaxes if relax is None else relax)
+            fit, relax = self.fits if fit is None else fit, self.relaxes if relax is None else relax
+            return predictions_of(output, queries, distogram, fit, relax)
 
     @cached_property
     def _language(self) -> ESM2 | None:

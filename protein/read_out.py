@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from common.app.errors import NumericalError
-from protein.data.residues import COLUMN37, HAS_ATOM37, TYPE_OF_NAME, types_of
+from protein.data.residues import COLUMN37, HAS_ATOM37, TYPE_OF_NAME, UNKNOWN, types_of
 from protein.data.states import STATES
+from protein.geometry.all_atom import frames_of_torsions, place_atoms
 from protein.geometry.atom_layout import atom14_to_atom37
+from protein.geometry.distance_fit import carried, expected_lddt, fit_distances
 from protein.geometry.frames import Frames
 from protein.geometry.relaxation import relax
 from protein.geometry.secondary_structure import assign
@@ -29,40 +31,51 @@ BACKBONE = [COLUMN37[name] for name in ("N", "CA", "C", "O")]
 
 
 def predictions_of(
-    output: FoldOutput, queries: Sequence[Query], distogram: bool = False, relaxed: bool = False
+    output: FoldOutput, queries: Sequence[Query], distogram: bool = False, fitted: bool = False, relaxed: bool = False
 ) -> list[Prediction]:
     """One prediction a query; raises NumericalError where coordinates are not finite.
 
     distogram  also keep the probabilities of distances
+    fitted     move the trace to where most of the predicted distances are kept, see `geometry.distance_fit`; pLDDT is
+               then what these distances make of it, not what the model's head says
     relaxed    move atoms a little, until the chain is chemically possible, see `geometry.relaxation`
     """
     plddt = output.plddt()
     if plddt.ndim == 3:  # of every atom
         plddt = plddt[..., COLUMN37["CA"]]
     ptm = None if output.aligned_error is None else output.ptm()
-    return [
-        _prediction(
-            output, row, query, _atoms(output, row, query, relaxed), plddt[row],
-            None if ptm is None else float(ptm[row]), distogram,
-        )
-        for row, query in enumerate(queries)
-    ]  # fmt: skip
+    found = []
+    for row, query in enumerate(queries):
+        own_ptm = None if ptm is None else float(ptm[row])
+        atoms, expected = _finished(output, row, query, fitted, relaxed)
+        confidence = plddt[row] if expected is None else expected
+        found.append(_prediction(output, row, query, atoms, confidence, own_ptm, distogram))
+    return found
 
 
-def _atoms(output: FoldOutput, row: int, query: Query, relaxed: bool) -> Tensor:
-    """[L, 14, 3] in Å, on the CPU."""
+def _finished(output: FoldOutput, row: int, query: Query, fitted: bool, relaxed: bool) -> tuple[Tensor, Tensor | None]:
+    """Atoms [L, 14, 3] in Å, on the CPU, and the pLDDT [L] that distances give, where they were fitted to."""
     structure, length = output.structure, len(query.sequence)
     atoms = structure.atom14[row, :length].float().cpu()
     if not bool(torch.isfinite(atoms).all()):
         raise NumericalError(f"{query.id}: coordinates are not finite; expected finite ones, try dtype='float32'")
-    if not relaxed or length < 2:
-        return atoms
+    if length < 2 or not (fitted or relaxed):
+        return atoms, None
+    types = torch.from_numpy(types_of(query.sequence)).clamp(max=UNKNOWN)
     frames = Frames(*(part[-1, row, :length].float().cpu() for part in vars(structure.frames).values()))
+    torsions = structure.torsions[-1, row, :length].float().cpu()
     follows = torch.ones(length, dtype=torch.bool)
+    follows[0] = False
     if query.place is not None:
-        follows = torch.from_numpy(np.diff(query.place, prepend=query.place[0]) == 1)
-    types = torch.from_numpy(types_of(query.sequence))
-    return relax(types, frames, structure.torsions[-1, row, :length].float().cpu(), follows)
+        follows = torch.from_numpy(np.diff(query.place, prepend=query.place[0] - 2) == 1)
+    if not fitted:
+        return relax(types, frames, torsions, follows), None
+    logits = output.distogram[row, :length, :length].cpu()
+    frames = carried(frames, fit_distances(types, frames.translation, logits, follows), follows)
+    atoms = place_atoms(types, frames_of_torsions(types, frames, torsions))
+    if relaxed:
+        atoms = relax(types, frames, torsions, follows)
+    return atoms, 100 * expected_lddt(types, atoms[:, 1], logits, follows)
 
 
 def _prediction(

@@ -90,6 +90,7 @@ def predictor_of(
         "name": config.experiment.replace("_", "-"),
         "description": f"structure of one sequence, learned from {source.facts['title']}",
         "architecture": config.model.name,
+        "fit": True,
         "relax": True,
         "data": dict(source.facts),
         "licence": "Apache-2.0",

@@ -9,7 +9,7 @@ Shapes: N residues of one chain.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ PEPTIDE_PAIRS = ((2, 0), (1, 0), (2, 1), (1, 1), (3, 0), (3, 1))
 """Atoms (columns of atom14) of a residue and the next whose distances fix a planar peptide: C-N, CA-N, C-CA, CA-CA,
 O-N, O-CA."""
 
-PEPTIDE_A, OVERLAP_WIDTH_A, STAY_A = 0.02, 0.1, 3.0
+PEPTIDE_A, OVERLAP_WIDTH_A, STAY_A = 0.02, 0.1, 1.0
 """Deviations that cost 1 each: of a peptide's distance, of an overlap, of a C-alpha atom from its predicted place."""
 
 MARGIN_A = 0.15
@@ -41,11 +41,14 @@ CA_TWO_APART_A, CA_A, CENTRE_A, CA_CENTRE_A = 4.8, 4.0, 4.1, 4.1
 """Least distances of C-alpha atoms of residues two apart and of others, of centres of residues, and of a C-alpha atom
 from a centre: of the pairs below 8 Å in pdb5k's all-atom validation chains at most five in a thousand are closer."""
 
-COARSE_PEPTIDE, COARSE_WIDTH_A, COARSE_STAY_A, COARSE_STEPS = 0.2, 0.3, 8.0, 300
-"""While residues are pulled apart: the share of a peptide's error that counts, what else costs 1, and steps."""
+COARSE_PEPTIDE, COARSE_WIDTH_A, COARSE_STAY_A = 0.2, 0.3, 2.0
+"""While residues are pulled apart: the share of a peptide's error that counts, and what else costs 1."""
 
-SEARCHES, STEPS = 12, 25
-"""Searches for pairs of atoms, and steps of the optimiser after each."""
+ROUNDS, STEPS = 12, 25
+"""Rounds of each stage at most, and steps of the optimiser in one; then pairs of atoms are searched for again."""
+
+ENOUGH = 0.05
+"""A round in which the cost falls by less than this share is the last."""
 
 MOVES = 3 + 3 + 7
 """Ways that a residue can move: a turn, a shift, and seven torsions."""
@@ -72,12 +75,14 @@ def relax(types: Tensor, backbone: Frames, torsions: Tensor, follows: Tensor) ->
     chain = _Chain(types.clamp(max=UNKNOWN), backbone, torsions, follows)
     move = torch.zeros(len(types), MOVES, dtype=torch.float64, device=types.device, requires_grad=True)
     with torch.enable_grad():
-        optimizer = torch.optim.LBFGS([move], max_iter=COARSE_STEPS, line_search_fn="strong_wolfe")
-        optimizer.step(partial(chain.coarse_cost, move))
-        for _ in range(SEARCHES):
+        optimizer = _optimizer(move)
+        for _ in range(ROUNDS):
+            if not _falls(optimizer, partial(chain.coarse_cost, move)):
+                break
+        for _ in range(ROUNDS):
             pairs = near_pairs(chain.atoms(move).detach(), chain.types)
-            optimizer = torch.optim.LBFGS([move], max_iter=STEPS, line_search_fn="strong_wolfe")
-            optimizer.step(partial(chain.cost, move, pairs))
+            if not _falls(_optimizer(move), partial(chain.cost, move, pairs)):
+                break
     return chain.atoms(move).detach().to(backbone.translation.dtype)
 
 
@@ -158,6 +163,16 @@ def near_pairs(atom14: Tensor, types: Tensor) -> Pairs:
     counts[(types[i] == cysteine) & (types[j] == cysteine), sulphur, sulphur] = False
     pair, one, other = torch.nonzero(counts & (torch.cdist(atom14[i], atom14[j]) < lowest + REACH_A), as_tuple=True)
     return Pairs(i[pair] * 14 + one, j[pair] * 14 + other, lowest[pair, one, other])
+
+
+def _optimizer(move: Tensor) -> torch.optim.LBFGS:
+    return torch.optim.LBFGS([move], max_iter=STEPS, line_search_fn="strong_wolfe")
+
+
+def _falls(optimizer: torch.optim.LBFGS, cost: Callable[[], Tensor]) -> bool:
+    """Move for one round; whether that was worth another."""
+    before = optimizer.step(cost)  # type: ignore[arg-type]
+    return bool(cost() < (1 - ENOUGH) * before)
 
 
 def _sum_of_squares(errors: Sequence[Tensor], move: Tensor) -> Tensor:

@@ -16,9 +16,10 @@ from protein.metrics.lddt import INCLUSION_A, THRESHOLDS_A
 
 def smooth_lddt_loss(points: Tensor, true_points: Tensor, mask: Tensor) -> Tensor:
     """1 - lDDT [...] of points [..., N, 3] in Å such as C-alpha atoms, where mask [..., N] bool."""
-    true = torch.cdist(*[torch.where(mask[..., None], true_points, 0.0)] * 2)
+    true_points = torch.where(mask[..., None], true_points, 0.0)
+    true = torch.cdist(true_points, true_points)
     pairs = mask[..., :, None] & mask[..., None, :] & (true < INCLUSION_A)
     pairs = pairs & ~torch.eye(mask.shape[-1], dtype=torch.bool, device=mask.device)
     error = (torch.cdist(points, points) - true).abs()
-    kept = sum(torch.sigmoid(threshold - error) for threshold in THRESHOLDS_A) / len(THRESHOLDS_A)
+    kept = torch.stack([torch.sigmoid(threshold - error) for threshold in THRESHOLDS_A]).mean(0)
     return masked_mean(1 - kept, pairs, 2)

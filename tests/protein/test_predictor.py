@@ -17,6 +17,7 @@ from protein.data.alignment import read_a3m
 from protein.data.read import read_chain
 from protein.data.residues import COLUMN37, HAS_ATOM37, types_of
 from protein.losses.distogram import edges
+from protein.model_inputs import Query
 from protein.models.memory_plan import TrunkShape
 from protein.prediction import Prediction, contact_probability
 from protein.scoring import stereochemistry
@@ -171,6 +172,22 @@ def test_batches_hold_every_chain_once_alike_and_within_the_limit(lengths: list[
         sizes = [lengths[number] for number in batch.members]
         assert min(sizes) >= 0.8 * max(sizes)
         assert len(sizes) == 1 or len(sizes) * max(sizes) ** 2 <= BATCH_PAIRS["cpu"]
+
+
+def test_fitted_chains_say_what_their_distances_make_of_them(
+    tiny: StructurePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = np.r_[:6, 20:26]
+    plain, fitted = (
+        next(tiny.predict_stream([Query("x", "MKTAYIAKQRGG", place=place)], fit=fit))[1] for fit in (False, True)
+    )
+    steps = np.linalg.norm(np.diff(fitted.coords[:, COLUMN37["CA"]], axis=0), axis=-1)
+    assert (abs(np.delete(steps, 5) - 3.8) < 0.5).all() and abs(plain.coords - fitted.coords)[:, 1].max() > 1
+    assert fitted.plddt.tolist() != plain.plddt.tolist() and (fitted.plddt >= 0).all() and (fitted.plddt <= 100).all()
+    assert (np.isfinite(fitted.coords) == np.isfinite(plain.coords)).all()
+    monkeypatch.setattr(tiny, "fits", True)
+    np.testing.assert_array_equal(tiny.predict("MKTA").coords, tiny.predict("MKTA", fit=True).coords)
+    assert len(tiny.predict("M")) == 1 and len(tiny.predict("MK", relax=True)) == 2
 
 
 def test_relaxed_chains_hold_together(tiny: StructurePredictor, monkeypatch: pytest.MonkeyPatch) -> None:
