@@ -17,7 +17,14 @@ from common.app.errors import ConfigError
 from common.results.plots import embed, parity
 from common.results.report import Section, Tile, data_table, run_report
 from common.training.checkpoint import load_best
-from common.training.distributed import World, from_main, process_group, world_from_environment
+from common.training.distributed import (
+    ALONE,
+    World,
+    from_main,
+    gathered,
+    process_group,
+    world_from_environment,
+)
 from common.training.precision import select_device, set_up_numerics
 from common.training.run_directory import RunDirectory, open_run
 from common.training.trainer import Trainer
@@ -100,13 +107,17 @@ def model_config(config: PotentialTrainConfig, elements: tuple[int, ...], isolat
     return ACEConfig(**{field.name: values[field.name] for field in fields(ACEConfig)})
 
 
-def errors(potential: Potential, frames: Frames) -> tuple[dict[str, float], tuple[np.ndarray, np.ndarray]]:
+def errors(
+    potential: Potential, frames: Frames, world: World = ALONE
+) -> tuple[dict[str, float], tuple[np.ndarray, np.ndarray]]:
     """Errors of a potential on frames, and its energies [N] (eV) and forces [A, 3] (eV/Å).
 
     energy_mae, energy_rmse in meV/atom; frame_energy_rmse in meV of the whole frame; force_mae, force_rmse in meV/Å, of
-    components.
+    components. Of several ranks each computes its share, and all have the whole.
     """
-    results = list(potential.evaluate([frames.atoms(index) for index in range(len(frames))]))
+    own = range(len(frames))[world.share(len(frames))]
+    parts = gathered(world, list(potential.evaluate([frames.atoms(index) for index in own])))
+    results = [one for part in parts for one in part]
     energy = np.array([one.energy_ev for one in results])
     forces = np.concatenate([one.forces_ev_a for one in results])
     n = frames.n_atoms

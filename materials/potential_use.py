@@ -15,6 +15,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import write_xyz
 
 from common.app.errors import ConfigError, DataFormatError
+from common.data.shard import WHOLE, Shard
+from common.training.distributed import UNEVEN, process_group
 from common.training.run_directory import RunDirectory
 from materials.config import EvaluateConfig, PredictConfig
 from materials.data.frames import Frames
@@ -36,11 +38,14 @@ NOTHING_PREDICTED = 3
 def evaluate(config: EvaluateConfig) -> dict[str, float]:
     """Errors of energies and forces on frames; writes report.html."""
     potential = Potential.from_pretrained(config.model, config.device, offline=config.offline)
-    run = RunDirectory(Path(config.output) if config.output else evaluation_folder(str(potential.card["name"])))
-    run.path.mkdir(parents=True, exist_ok=True)
     frames = _frames(config)
     potential.refuse_unknown_elements(frames.numbers)
-    scores, predicted = errors(potential, frames)
+    with process_group(potential.device, UNEVEN) as world:
+        scores, predicted = errors(potential, frames, world)
+    if not world.is_main:
+        return scores
+    run = RunDirectory(Path(config.output) if config.output else evaluation_folder(str(potential.card["name"])))
+    run.path.mkdir(parents=True, exist_ok=True)
     path = write_report(run, potential, frames, scores, predicted)
     print(
         f"{potential.card['name']} on {config.data} {config.split}: energy {scores['energy_rmse']:.2f} meV/atom, "
@@ -67,8 +72,11 @@ def predict(config: PredictConfig) -> int:
 
     Returns the exit status: 3 when nothing could be predicted, else 0.
     """
-    if config.shard or config.interval is not None:
-        raise ConfigError(f"{config.model} is an interatomic potential: shard= and interval= are for property models")
+    if Shard.of(config.shard) != WHOLE or config.interval is not None:
+        raise ConfigError(
+            f"{config.model} is an interatomic potential: several processes, shard= and interval= are for property "
+            "models"
+        )
     potential = Potential.from_pretrained(config.model, config.device, offline=config.offline)
     table = Path(config.output)
     table = table if table.suffix == ".csv" else table / "predictions.csv"

@@ -19,6 +19,7 @@ from common.app.errors import CheckpointError, ConfigError
 from common.app.registry import Registry
 from common.data.artifact import read_tensors
 from common.predictor import Predictor
+from common.training.distributed import ALONE, World, gathered
 from common.training.precision import autocast
 from common.training.sampler import split_by_budget
 from materials.explanation.nearest import TrainingIndex
@@ -190,9 +191,12 @@ class PropertyPredictor(Predictor):
 
         return self._over_batches(graphs, None, partial(represent, self.model))
 
-    def estimate(self, graphs: Any, budget: int | None = None) -> Estimate:
-        """Of graphs made with the settings of the card's `input`, before calibration; classes are probabilities."""
-        output = self.outputs(graphs, budget)
+    def estimate(self, graphs: Any, budget: int | None = None, world: World = ALONE) -> Estimate:
+        """Of graphs made with the settings of the card's `input`, before calibration; classes are probabilities.
+
+        Of several ranks each computes its share, and all have the whole.
+        """
+        output = self.outputs(graphs, budget, world)
         if self.card["outcome"] == "classification":
             moments = class_moments(output)
         else:
@@ -209,20 +213,22 @@ class PropertyPredictor(Predictor):
             return Estimate(raw.value, Conformal.from_card(known["conformal"]).std(raw.std) + 0 * raw.std)
         return raw
 
-    def outputs(self, graphs: Any, budget: int | None = None) -> Tensor:
+    def outputs(self, graphs: Any, budget: int | None = None, world: World = ALONE) -> Tensor:
         """What the model's members say: [N, M, T] float64 on the CPU, in the properties' units or as logits."""
-        return self._over_batches(graphs, budget, self.model).double()
+        return self._over_batches(graphs, budget, self.model, world).double()
 
     @torch.inference_mode()
-    def _over_batches(self, graphs: Any, budget: int | None, compute: Callable[[Any], Tensor]) -> Tensor:
+    def _over_batches(
+        self, graphs: Any, budget: int | None, compute: Callable[[Any], Tensor], world: World = ALONE
+    ) -> Tensor:
         packed = self.pack(graphs)
         pieces = split_by_budget(np.arange(len(packed)), packed.sizes.numpy(), budget or self.substance.size_a_step)
         values = []
-        for ids in pieces:
+        for ids in pieces[world.share(len(pieces))]:
             batch = floating(packed.gather(torch.from_numpy(ids), self.device), self.dtype)
             with autocast(self.device, self.precision):
                 values.append(compute(batch).cpu())
-        return torch.cat(values)
+        return torch.cat([value for part in gathered(world, values) for value in part])
 
     def pack(self, graphs: Any) -> Packed:
         """Graphs in the form whose batches the model takes."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from common.app.errors import ConfigError
 from common.results.report import Section, run_report
 from common.training.checkpoint import load_best
-from common.training.distributed import World, from_main, process_group, world_from_environment
+from common.training.distributed import UNEVEN, World, from_main, process_group, world_from_environment
 from common.training.precision import select_device, set_up_numerics
 from common.training.run_directory import OUTPUTS, RunDirectory, open_run
 from common.training.trainer import Trainer
@@ -108,11 +108,14 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     predictor = PropertyPredictor.from_pretrained(config.model, config.device)
     card = predictor.card
     samples = load_samples(data_of(card, config.data, config.path), config.split, card["input"], offline=config.offline)
-    run = RunDirectory(Path(config.output) if config.output else evaluation_folder(card["name"]))
-    run.path.mkdir(parents=True, exist_ok=True)
-    raw = predictor.estimate(samples.graphs, config.budget)
+    with process_group(predictor.device, UNEVEN) as world:
+        raw = predictor.estimate(samples.graphs, config.budget, world)
     estimate = predictor.calibrated(raw)
     scores = score(samples.target, estimate.value, card["outcome"])
+    if not world.is_main:
+        return scores
+    run = RunDirectory(Path(config.output) if config.output else evaluation_folder(card["name"]))
+    run.path.mkdir(parents=True, exist_ok=True)
     _write_predictions(run, config.split, samples, estimate, card)
     same = config.data == card["data"]["name"] and config.split == card.get("calibration", {}).get("split")
     uncertainty = uncertainty_sections(samples, raw, card, calibrated_on_others=not same)

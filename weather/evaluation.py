@@ -13,6 +13,7 @@ from torch import Tensor
 
 from common.app.errors import ConfigError
 from common.results.report import Tile, run_report
+from common.training.distributed import ALONE, UNEVEN, World, process_group
 from common.training.run_directory import OUTPUTS, RunDirectory
 from weather.baselines import Climatology, RidgeForecast, fits_in_memory
 from weather.config import EvaluateConfig, FlowData, GridData, OwnGrids
@@ -31,10 +32,15 @@ def evaluate(config: EvaluateConfig) -> Scored:
     forecaster = Forecaster.from_pretrained(config.model, config.device)
     splits = list(dict.fromkeys(("train", "val", config.split)))
     source = open_source(data_of(forecaster, config), splits, config.offline)
+    leads = leads_of(forecaster, config.lead_hours)
+    with process_group(forecaster.device, UNEVEN) as world:
+        scored = score_split(
+            forecaster, source, config.split, leads, config.members, config.every, config.baselines, world
+        )
+    if not world.is_main:
+        return scored
     folder = Path(config.output) if config.output else _folder(forecaster.card["name"])
     folder.mkdir(parents=True, exist_ok=True)
-    leads = leads_of(forecaster, config.lead_hours)
-    scored = score_split(forecaster, source, config.split, leads, config.members, config.every, config.baselines)
     title = f"{forecaster.card['name']} on {source.facts['title']}, {config.split}"
     path = write_scores(RunDirectory(folder), title, forecaster, source, config.split, scored, config.members)
     print(summary(scored))
@@ -50,13 +56,18 @@ def score_split(
     members: int = 1,
     every: int = 1,
     baselines: bool = True,
+    world: World = ALONE,
 ) -> Scored:
     """Scores on a split; the climate of anomalies and baselines is the training split's mean."""
     fields = Fields(source.splits[split].fields.dataset, forecaster.channels, source.splits[split].fields.where)
     forecaster.grid.require(fields.grid, fields.where)
     climate = Climatology(source.splits["train"].fields)
     rivals = reference_forecasts(source, climate, leads, forecaster.device) if baselines else {}
-    return score(forecaster, fields, leads, climate, members, every, rivals, say=lambda text: print(text, flush=True))
+    def say(text: str) -> None:
+        if world.is_main:
+            print(text, flush=True)
+
+    return score(forecaster, fields, leads, climate, members, every, rivals, say, world)
 
 
 def reference_forecasts(

@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from common.training.distributed import ALONE, World, gathered
 from weather.baselines import Climatology
 from weather.data.fields import Fields
 from weather.forecaster import Forecaster, Start
@@ -98,12 +99,14 @@ def score(
     every: int = 1,
     rivals: Mapping[str, Rival] | None = None,
     say: Callable[[str], None] = print,
+    world: World = ALONE,
 ) -> Scored:
     """Scores of a forecaster, and of rivals on the same pairs.
 
     leads    in steps of `forecaster.step_h`
     climate  what anomalies are taken from
     every    start from every so manieth state
+    world    of several ranks each forecasts its share of the starts, and all have the whole
     """
     name = forecaster.card["name"]
     weights = torch.as_tensor(forecaster.grid.area_weights(), dtype=torch.float64, device=forecaster.device)
@@ -111,14 +114,16 @@ def score(
         system: {lead: StartScores() for lead in leads} for system in (name, *(rivals or {}))
     }
     index = forecaster.start_index(fields, "all")[::every]
+    index = index[world.share(len(index))]
     for done, group in batches(index, max(1, STARTS_AT_ONCE // members)):
-        for lead, initial, forecast, truth, valid in forecast_pairs(forecaster, fields, group, leads, members):
+        for lead, initial, forecast, truth, valid in _pairs(forecaster, fields, group, leads, members):
             normal = torch.as_tensor(climate.at(valid), device=forecaster.device)
             starts[name][lead].add(forecast, truth, normal, weights)
             for system, rival in (rivals or {}).items():
                 starts[system][lead].add(rival(initial, lead, valid)[:, None], truth, normal, weights)
         if done % 10 == 9:
             say(f"{min((done + 1) * len(group), len(index))} of {len(index)} starts")
+    starts = _joined(gathered(world, starts))
     labels = tuple(channel.label for channel in forecaster.channels)
     rows = [
         (system, lead * forecaster.step_h, label, metric, value)
@@ -132,11 +137,21 @@ def score(
     return Scored(frame, starts, labels, forecaster.step_h)
 
 
+def _joined(parts: Sequence[dict[str, dict[int, StartScores]]]) -> dict[str, dict[int, StartScores]]:
+    """The starts of all ranks, which have them in order."""
+    for part in parts[1:]:
+        for system, by_lead in part.items():
+            for lead, one in by_lead.items():
+                for name, values in one.parts.items():
+                    parts[0][system][lead].parts[name] += values
+    return parts[0]
+
+
 def batches(index: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
     return ((number, index[first : first + size]) for number, first in enumerate(range(0, len(index), size)))
 
 
-def forecast_pairs(
+def _pairs(
     forecaster: Forecaster, fields: Fields, index: np.ndarray, leads: Sequence[int], members: int
 ) -> Iterator[tuple[int, Tensor, Tensor, Tensor, np.ndarray]]:
     """Lead, initial states, forecasts, truth and valid times of the starts whose valid time is in the split."""

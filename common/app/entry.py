@@ -78,10 +78,13 @@ def _run(verb: Verb, config: Section) -> int:
 def _hydra(request: Request, arguments: Sequence[str], settings: Sequence[str] | None = None) -> int:
     """Let Hydra act: sweeps with any launcher and sweeper, tab completion, information about itself."""
 
-    def job(config: DictConfig) -> int:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
+    def job(config: DictConfig) -> float:
+        several = HydraConfig.get().mode == RunMode.MULTIRUN
+        if several:
+            _take_rank()
             _give_folder(request.verb.model, config)
-        return _run(request.verb, validate(request, config))
+        status = _run(request.verb, validate(request, config))
+        return _sum_up(status) if several else status
 
     app = hydra.main(
         config_path=f"pkg://{request.verb.config_module}", config_name=request.verb.name, version_base="1.3"
@@ -104,6 +107,29 @@ def _give_folder(model: type[Section], config: DictConfig) -> None:
     key = next((key for key in ("run_dir", "output") if key in model.model_fields), None)
     if key and OmegaConf.select(config, key) is None:
         OmegaConf.update(config, key, HydraConfig.get().runtime.output_dir, force_add=True)
+
+
+def _take_rank() -> None:
+    """Tasks that a submitit launcher starts together are ranks, as those of torchrun are."""
+    if "SUBMITIT_EXECUTOR" in os.environ and "RANK" not in os.environ:
+        from submitit.helpers import TorchDistributedEnvironment  # pyright: ignore[reportMissingImports]
+
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
+
+
+def _sum_up(status: int) -> float:
+    """After a job: the table of all runs so far, and the score that a search minimises; of other verbs the status."""
+    hydra = HydraConfig.get()
+    run = Path(hydra.runtime.output_dir)
+    if not (run / "checkpoints" / "best").is_dir():
+        return status
+    from common.results.sweep import objective, summarise
+
+    if os.environ.get("RANK", "0") == "0":
+        folder = Path(hydra.sweep.dir).resolve()
+        best = summarise(folder).iloc[0]
+        print(f"sweep: best so far is run {best['run']}; table of all: {folder / 'sweep.md'}")
+    return objective(run)
 
 
 def _jobs(overrides: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from html import escape
+from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
@@ -93,6 +95,13 @@ def to_svg(figure: Figure) -> str:
     for stand_in, colour in PAGE_COLOURS.items():
         svg = svg.replace(stand_in, colour)
     return svg.replace(f"'{FONT}'", "inherit")
+
+
+def to_file(figure: Figure, path: Path) -> None:
+    """The figure on a white page; the file appears whole."""
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    figure.savefig(temporary, facecolor="white", dpi=180)
+    temporary.replace(path)
 
 
 def embed(figure: Figure, caption: str) -> str:

@@ -38,6 +38,13 @@ class World:
     def is_distributed(self) -> bool:
         return self.size > 1
 
+    def share(self, count: int) -> slice:
+        """This rank's part of a list, in one piece: the parts of all ranks behind one another are the list."""
+        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+
+
+ALONE = World()
+
 
 def world_from_environment() -> World:
     """The world that torchrun describes, without starting communication."""

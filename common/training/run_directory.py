@@ -107,8 +107,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _refuse_other_study(path: Path, config: RunConfig) -> None:
-    before = _flatten(yaml.safe_load((path / "config.yaml").read_text()))
-    now = _flatten(config.model_dump(mode="json"))
+    before = flatten(yaml.safe_load((path / "config.yaml").read_text()))
+    now = flatten(config.model_dump(mode="json"))
     changed = [f"{key}: {before.get(key)} -> {now.get(key)}" for key in sorted({*before, *now})
                if before.get(key) != now.get(key) and key not in MAY_CHANGE]
     if changed:
@@ -116,11 +116,12 @@ def _refuse_other_study(path: Path, config: RunConfig) -> None:
                           "restore them, or start anew with resume=null")
 
 
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested configuration by full keys: {"trainer.epochs": 3, ...}."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
+            flat |= flatten(value, f"{prefix}{key}.")
         else:
             flat[prefix + key] = value
     return flat

@@ -285,7 +285,7 @@ class Trainer:
             state.best_step = state.step
             with self._averaged():
                 finite = {name: value for name, value in scores.items() if math.isfinite(value)}
-                self.checkpoints.save_best({"step": state.step, "scores": finite})
+                self.checkpoints.save_best({"step": state.step, "monitor": self.task.monitor, "scores": finite})
 
     def _stop_if_not_finite(self) -> None:
         c = self.config.trainer
