@@ -1,4 +1,4 @@
-# make run | test | check | bench | reliability | docs | docs-check | clean        (another Python: make run PYTHON=/path/to/python3.12)
+# make run | test | check | bench | reliability | docs | docs-check | hashes | clean        (another Python: make run PYTHON=/path/to/python3.12)
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: run test check bench reliability docs docs-check clean
+.PHONY: run test check bench reliability docs docs-check hashes clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/run.stamp
@@ -34,6 +34,11 @@ docs: $(VENV)/docs.stamp
 
 docs-check: docs
 	$(BIN)/python -m docs.check build/docs
+
+# SHA-256 of all files of the pinned packages, for a release; needs pip-tools and the public index.
+hashes: constraints.txt
+	pip-compile --quiet --allow-unsafe --no-strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-emit-trusted-host --no-header --no-annotate -o constraints-hashes.txt constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

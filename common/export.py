@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -145,8 +146,8 @@ def compared(exportable: Exportable, run: Run) -> dict[str, float]:
             if found.shape != expected.shape:
                 raise NumericalError(f"{name} has shape {tuple(found.shape)}, expected {tuple(expected.shape)}")
             scale = torch.as_tensor(output.scale).cpu().double()
-            difference = (found.cpu().double() - expected).abs() / scale
-            largest[name] = max(largest[name], float(difference.nan_to_num(torch.inf).max()))
+            difference = (found.detach().cpu().double() - expected).abs() / scale
+            largest[name] = max(largest[name], float(difference.nan_to_num(torch.inf, posinf=torch.inf).max()))
     return largest
 
 
@@ -155,7 +156,7 @@ def described(
 ) -> dict[str, Any]:
     """What export.json says."""
     first = exportable.examples[0]
-    kinds = {name: str(value.dtype).removeprefix("torch.") for name, value in (first.inputs | first.outputs).items()}
+    kinds = {name: str(value.dtype).removeprefix("torch.") for name, value in {**first.inputs, **first.outputs}.items()}
     return {
         "model": card["name"],
         "format": format,
@@ -187,7 +188,9 @@ def _listed(parity: Mapping[str, float]) -> str:
 
 
 def _save(program: torch.export.ExportedProgram, path: Path) -> None:
-    torch.export.save(program, path)
+    with warnings.catch_warnings():  # tensors that are views of one another are saved once each, and it says so
+        warnings.filterwarnings("ignore", "No complete tensor", UserWarning)
+        torch.export.save(program, path)
 
 
 def _load(path: Path) -> Run:

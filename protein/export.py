@@ -46,7 +46,10 @@ def read(output: FoldOutput) -> dict[str, Tensor]:
 
 
 def exportable(name: str | Path, device: str = "cpu") -> tuple[Exportable, dict[str, Any]]:
-    """A folder, ready for `common.export.export`, and its card; raises ConfigError for one that takes more than types."""
+    """A folder, ready for `common.export.export`, and its card.
+
+    Raises ConfigError for one that takes alignments or a language model's states.
+    """
     predictor = StructurePredictor.from_pretrained(name, device)
     return exportable_folder(predictor), predictor.card
 
@@ -80,6 +83,6 @@ def exportable_folder(predictor: StructurePredictor) -> Exportable:
 def _example(model: Fold, sequences: tuple[str, ...], cycles: int) -> Example:
     queries = [Query(f"example_{number}", sequence) for number, sequence in enumerate(sequences)]
     device = next(model.parameters()).device
-    names = ("types", "mask", "place")
+    names: tuple[str, ...] = ("types", "mask", "place")
     inputs = dict(zip(names, (value.to(device) for value in padded(queries)), strict=True))
     return Example(inputs, read(run(model, queries, cycles, None)))

@@ -30,7 +30,7 @@ COMMANDS = {
     "models": "list the shipped models; models NAME shows a card; models verify|licence|citation|size [NAME ...]; "
     "models manifest",
     "export": "write a model for other programs: export model=NAME format=torch-export|aoti|onnx output=FOLDER",
-    "data": "list the data sets; data fetch|verify|licence|citation|size NAME ...|all; data mirror FOLDER NAME ...|all; "
+    "data": "list the data sets; data fetch|verify|licence|citation|size NAME ...; data mirror FOLDER NAME ...; "
     "data prepare domain=NAME folder=... output=...",
     "doctor": "tell what this machine offers",
 }

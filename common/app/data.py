@@ -27,9 +27,9 @@ REGISTRIES = (("data", "datasets", "DATASETS"), ("weights", "published", "WEIGHT
 
 
 def run(words: list[str], domains: Sequence[str]) -> int:
-    """`data list`, `data fetch|verify|licence|citation|size NAME ...`, `data mirror FOLDER NAME ...`, `data prepare ...`.
+    """`list`, `fetch|verify|licence|citation|size NAME ...`, `mirror FOLDER NAME ...`, `prepare key=value ...`.
 
-    "all" stands for every name. Returns 1 where something is missing, damaged, or could not be had; the others are done.
+    "all" stands for every name. Returns 1 where something is missing, damaged or cannot be had; the others are done.
     """
     action, *names = words or ["list"]
     if action not in ACTIONS:

@@ -28,7 +28,7 @@ class ExportConfig(Section):
     model: str = Field(min_length=1, description="shipped model, or a folder written by save_pretrained")
     format: Literal["torch-export", "aoti", "onnx"] = Field(
         default="torch-export",
-        description="torch-export: for Python with torch; aoti: compiled, for C++ with libtorch; onnx: for ONNX Runtime",
+        description="torch-export: Python with torch; aoti: compiled, for C++ with libtorch; onnx: ONNX Runtime",
     )
     output: str = Field(min_length=1, description="folder to write; an earlier export there is replaced")
     device: Device = "cpu"

@@ -23,7 +23,7 @@ HEADLINE = ("description", "property", "unit", "architecture", "licence", "citat
 
 
 def run(words: list[str], domains: Sequence[str]) -> int:
-    """`models`, `models NAME|FOLDER` (one card), `models verify|licence|citation|size [NAME ...]`, `models manifest`."""
+    """`list`, the default; NAME or FOLDER: one card; `verify|licence|citation|size [NAME ...]`; `manifest`."""
     cards = dict(shipped_cards(domains))
     action, *names = words or ["list"]
     if action not in ACTIONS:

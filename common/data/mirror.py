@@ -1,7 +1,7 @@
 """A folder that TRIFOLD_MIRROR may name on a machine without network.
 
-    folder/<file name>   as data sets name their files, such as materials/mp2018_train.npz
-    folder/SHA256SUMS    of all of them: `sha256sum -c SHA256SUMS` checks a copy without this package
+folder/<file name>   as data sets name their files, such as materials/mp2018_train.npz
+folder/SHA256SUMS    of all of them: `sha256sum -c SHA256SUMS` checks a copy without this package
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ SUMS = "SHA256SUMS"
 def mirror(dataset: Dataset, folder: Path, offline: bool = False) -> list[Path]:
     """Bring a data set to this machine and copy it into `folder`; returns what lies there now.
 
-    Of files that were converted here the originals are copied: bytes of a conversion are not registered, so that another
+    Of files that were converted here the originals are copied: the bytes of a conversion are not registered, so another
     machine converts them again. Raises DownloadError where something cannot be had.
     """
     paths = fetch(dataset, offline=offline)
     states = verify(dataset)
-    files = {file: paths[file.name] for file in dataset.files if file.name in paths and states[file.name] != "converted"}
+    wanted = [file for file in dataset.files if file.name in paths and states[file.name] != "converted"]
+    files = {file: paths[file.name] for file in wanted}
     if len(files) < len(paths):
         files |= fetch_originals(dataset, offline)
     copied = [_copied(file, path, folder) for file, path in files.items()]

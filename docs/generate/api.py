@@ -16,7 +16,8 @@ PUBLIC = {
     "weather": ("weather", "weather.metrics"),
     "protein": ("protein", "protein.prediction", "protein.metrics"),
     "common": (
-        "common.predictor", "common.app.composition", "common.app.config", "common.app.errors", "common.app.registry",
+        "common.predictor", "common.export",
+        "common.app.composition", "common.app.config", "common.app.errors", "common.app.registry",
         "common.training.task", "common.training.trainer", "common.training.run_directory", "common.data.datasets",
         "common.data.packed", "common.results.tables", "common.results.report", "common.results.plots",
     ),

@@ -82,7 +82,7 @@ def test_a_value_that_is_not_finite_differs(value: float) -> None:
 
 
 def test_an_operation_without_counterpart_is_told_and_other_formats_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"toy \(norms\) cannot be written as torch-export: .*other format: aoti, onnx"):
+    with pytest.raises(ConfigError, match=r"toy \(norms\) cannot be written as torch-export: .*format: aoti, onnx"):
         export(exportable(DataDependent()), TOY, "torch-export", tmp_path / "out")
     assert not list(tmp_path.iterdir())
 

@@ -56,7 +56,8 @@ def test_free_places_of_the_neighbour_table_add_nothing() -> None:
     near, network = Surroundings.of(graph, cutoff), PotentialNetwork(potential.model)
     free = torch.tensor([cutoff, 0.0, 0.0]).expand(2, 3, 3)
     wider = torch.cat([near.other, near.other.new_zeros(2, 3)], dim=1), torch.cat([near.vectors, free], dim=1)
-    for one, other in zip(network(graph.numbers, near.other, near.vectors), network(graph.numbers, *wider), strict=True):
+    narrow = network(graph.numbers, near.other, near.vectors)
+    for one, other in zip(narrow, network(graph.numbers, *wider), strict=True):
         assert torch.allclose(one, other, atol=1e-6)
 
 
