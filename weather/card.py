@@ -40,7 +40,7 @@ class ForecasterCard(ModelCard):
     step_h: Annotated[float, Field(gt=0)]
     steps: Annotated[list[Positive], Field(min_length=1)]
     forcings: list[Text]
-    forcing_offsets: list[int] = [0]
+    forcing_offsets: list[int] = Field(default=[0])
     noise: Annotated[int, Field(ge=0)]
     deviations: bool = False
     """Whether states count from the climate."""

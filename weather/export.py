@@ -1,5 +1,7 @@
 """What a forecaster's network is outside this package: one step, physical states in, physical states out.
 
+A forecaster that shrinks its forecasts steps without that, see `weather.shrinkage`: what is exported is the step.
+
 Shapes: B states, K of history, C channels, F forcings, H latitudes, W longitudes; see `weather.stepper`.
 """
 
@@ -44,7 +46,7 @@ def exportable(name: str | Path, device: str = "cpu") -> tuple[Exportable, dict[
 def exportable_step(forecaster: Forecaster) -> Exportable:
     """One output, state [B, C, H, W]."""
     stepper, card = forecaster.stepper, forecaster.card
-    if stepper.noise or len(stepper.steps) > 1 or forecaster.climate is not None:
+    if stepper.noise or len(stepper.steps) > 1 or card.get("deviations"):
         raise ConfigError(
             f"{card['name']} cannot be exported: it takes noise, a climate or several sizes of a step; a network from "
             "history and forcings to one next state can"
