@@ -48,15 +48,10 @@ def inputs(domain: str, folder: Path) -> list[str]:
         pd.DataFrame({"smiles": SMILES, "logp": np.arange(float(ROWS))}).to_csv(folder / "in.csv", index=False)
         return ["model=esol", f"input={folder / 'in.csv'}", "workers=0"]
     if domain == "weather":
-        from tests.weather.small import CHANNELS, forecaster, states
+        from tests.weather.small import states
 
-        states(ROWS).to_netcdf(folder / "in.nc")
-        small = forecaster(history=2, noise=2)
-        small.card["recipe"] = {"data": {
-            "name": "grid-files", "path": str(folder / "in.nc"), "variables": [name for name, _ in CHANNELS],
-            "splits": {"train": "2020-03-01/2020-03-01", "val": "2020-03-02/2020-03-04"},
-        }}  # fmt: skip
-        small.save_pretrained(folder / "model")
+        states(ROWS)[["temperature", "2m_temperature"]].sel(level=[850]).to_netcdf(folder / "in.nc")
+        forecaster(folder / "in.nc").save_pretrained(folder / "model")
         return [f"model={folder / 'model'}", f"input={folder / 'in.nc'}", "lead_hours=12", "members=2", "starts=all",
                 "batch_size=4"]  # fmt: skip
     from tests.protein.small import predictor
@@ -64,6 +59,25 @@ def inputs(domain: str, folder: Path) -> list[str]:
     predictor().save_pretrained(folder / "model")
     (folder / "in.fasta").write_text("".join(f">p{n}\n{letters}\n" for n, letters in enumerate(SEQUENCES)))
     return [f"model={folder / 'model'}", f"input={folder / 'in.fasta'}", "memory_gb=1", "draw=0", "distogram=false"]
+
+
+def forecaster(path: Path) -> Any:
+    """The small ensemble of other tests with two of its channels, whose data lie in `path`."""
+    from tests.weather.small import forecaster
+    from weather.forecaster import Forecaster
+    from weather.models.unet import UNet, UNetConfig
+
+    card = dict(forecaster(history=2, noise=2).card)
+    scales = {name: [values[1], values[3]] for name, values in card["scales"].items() if name != "tendency_std"}
+    card |= {
+        "channels": [card["channels"][1], card["channels"][3]],
+        "scales": {**scales, "tendency_std": [[row[1], row[3]] for row in card["scales"]["tendency_std"]]},
+        "recipe": {"data": {
+            "name": "grid-files", "path": str(path), "variables": ["temperature", "2m_temperature"],
+            "splits": {"train": "2020-03-01/2020-03-01", "val": "2020-03-02/2020-03-04"},
+        }},
+    }  # fmt: skip
+    return Forecaster(UNet(UNetConfig(7, 2, 8, 16, channels=4, levels=2, condition=2)), card, "cpu")
 
 
 def start(verb: str, domain: str, arguments: list[str], ranks: int, kill: int | None = None) -> list[BaseProcess]:

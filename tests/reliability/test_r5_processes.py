@@ -37,12 +37,15 @@ def test_one_two_one_processes_see_the_same_samples(tmp_path: Path, measured: Ca
 
 
 @pytest.mark.parametrize("domain", STUDIES)
-@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "ranks, parallel",
+    [(2, "ddp"), pytest.param(4, "ddp", marks=pytest.mark.full), pytest.param(4, "fsdp", marks=pytest.mark.full)],
+)
 def test_a_study_trains_the_same_on_several_processes(
-    domain: str, ranks: int, tmp_path: Path, measured: Callable[[str, str], None]
+    domain: str, ranks: int, parallel: str, tmp_path: Path, measured: Callable[[str, str], None]
 ) -> None:
     """Batch norms, random crops and all."""
-    more = ALIKE.get(domain, ())
+    more = (*ALIKE.get(domain, ()), f"trainer.parallel={parallel}")
     assert finish(start(domain, tmp_path / "one", more=more), PATIENCE_S) == [0]
     assert finish(start(domain, tmp_path / "many", ranks=ranks, more=more), PATIENCE_S) == [0] * ranks
     difference = max(
@@ -51,5 +54,5 @@ def test_a_study_trains_the_same_on_several_processes(
         for key, value in one.items()
         if key != "split"
     )
-    measured("R5", f"{domain}: losses and scores on {ranks} processes within {difference:.0e} of those on 1")
+    measured("R5", f"{domain}: losses and scores of {ranks} processes, {parallel}, within {difference:.0e} of those of 1")
     assert difference < 1e-5
