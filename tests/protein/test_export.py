@@ -25,6 +25,7 @@ def predictor(**changes: bool) -> StructurePredictor:
     return StructurePredictor(Fold(config), {"name": "mine", "architecture": "fold"}, "cpu")
 
 
+@pytest.mark.full  # tracing takes most of a minute
 def test_a_small_folder_agrees_after_export(tmp_path: Path) -> None:
     one = predictor()
     parity = export(exportable_folder(one), one.card, "torch-export", tmp_path / "out")
