@@ -41,11 +41,19 @@ class Moments(NamedTuple):
 
 def moments(rows: Tensor, multiplicity: Tensor) -> Moments:
     """Of rows [V, C], each of which counts as often as its multiplicity [V] says; differentiable."""
-    count = sum_over_ranks(multiplicity.sum())
+    count = multiplicity.sum()
     share = (multiplicity / count)[:, None]
-    mean = sum_over_ranks((rows * share).sum(dim=0))
+    mean = (rows * share).sum(dim=0)
     centred = rows - mean
-    return Moments(centred, mean, sum_over_ranks((centred.square() * share).sum(dim=0)), count)
+    variance = (centred.square() * share).sum(dim=0)
+    if not several_ranks():
+        return Moments(centred, mean, variance, count)
+    # One exchange: moments of parts are put together as in Chan et al. 1979, Stanford report STAN-CS-79-773.
+    counts, means, variances = _from_ranks(torch.stack([count.expand_as(mean), mean, variance])).unbind(1)
+    shares = counts / counts.sum(dim=0)
+    mean = (shares * means).sum(dim=0)
+    variance = (shares * (variances + (means - mean).square())).sum(dim=0)
+    return Moments(rows - mean, mean, variance, counts[:, 0].sum())
 
 
 class Running(Protocol):
@@ -73,6 +81,12 @@ def several_ranks() -> bool:
 def sum_over_ranks(value: Tensor) -> Tensor:
     """Sum over the ranks, on all of them; its gradient is the sum of theirs. The same tensor in one process."""
     return _SumOverRanks.apply(value) if several_ranks() else value  # pyright: ignore[reportReturnType]
+
+
+def _from_ranks(value: Tensor) -> Tensor:
+    """The values of all ranks, [R, ...]; differentiable."""
+    own = torch.arange(dist.get_world_size(), device=value.device) == dist.get_rank()
+    return sum_over_ranks(own.view(-1, *[1] * value.dim()) * value)
 
 
 class _SumOverRanks(torch.autograd.Function):

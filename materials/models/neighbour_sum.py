@@ -201,7 +201,7 @@ class _NormalisedGatedNeighbourSum(torch.autograd.Function):
             of_z = derivative[half, nodes].mul_(gradient[half, nodes, None])
             of_bias[half] += of_z.sum(dim=(0, 1))
             of_weight[half] += (of_z * x).sum(dim=(0, 1))
-        of_norm, of_mean = (sum_over_ranks(total) for total in (of_weight, of_bias))
+        of_norm, of_mean = sum_over_ranks(torch.stack([of_weight, of_bias]))
         of_variance = edges.share * (inverse.square() * of_norm)
         for (half, nodes), x in zip(blocks, kept, strict=True):
             derivative[half, nodes].addcmul_(x, of_variance[half, nodes, None], value=-1)
