@@ -26,7 +26,7 @@ def crystals() -> dict[int, Callable[[], object]]:
 
     predictor = PropertyPredictor.from_pretrained("mp2018-eform", device="cpu")
     runs: dict[int, Callable[[], object]] = {}
-    for repeat in (2, 3, 4, 5):
+    for repeat in (5, 8, 12, 18):
         atoms = bulk("NaCl", "rocksalt", a=5.64).repeat(repeat)
         atoms.rattle(0.1, seed=0)
         graphs = predictor.substance.graphs_of([atoms], predictor.card["input"])
@@ -40,7 +40,7 @@ def grids(model: str) -> dict[int, Callable[[], object]]:
     from weather.models import MODELS
 
     runs: dict[int, Callable[[], object]] = {}
-    for height in (32, 64, 128):
+    for height in (64, 128, 256):
         latitudes = (np.arange(height) + 0.5) * 180 / height - 90
         grid = Grid.of(latitudes, np.arange(2 * height) * 180 / height)
         kind = MODELS[model]
@@ -60,7 +60,7 @@ def chains() -> dict[int, Callable[[], object]]:
 
     model = StructurePredictor.from_pretrained("fold-small", device="cpu").model.eval()
     runs: dict[int, Callable[[], object]] = {}
-    for length in (64, 128, 256):
+    for length in (128, 256, 512):
         types = torch.randint(20, (1, length), generator=torch.Generator().manual_seed(0))
         runs[length] = lambda types=types: model(types, cycles=1)
     return runs

@@ -54,5 +54,5 @@ def test_a_study_trains_the_same_on_several_processes(
         for key, value in one.items()
         if key != "split"
     )
-    measured("R5", f"{domain}: losses and scores of {ranks} processes, {parallel}, within {difference:.0e} of those of 1")
+    measured("R5", f"{domain}: losses and scores of {ranks} processes ({parallel}) within {difference:.0e} of one's")
     assert difference < 1e-5
