@@ -87,8 +87,8 @@ class LossWeights(Section):
     distogram: Weight = 1.0
     secondary: Weight = 0.5
     residue: Weight = Field(default=0.1, description="of guessing hidden residues")
-    fape: Weight = Field(default=1.0, description="of frame-aligned errors, of backbones and of all atoms")
-    smooth_lddt: Weight = Field(default=1.0, description="of distances between C-alpha atoms below 15 Å")
+    fape: Weight = Field(default=1.5, description="of frame-aligned errors, of backbones and of all atoms")
+    smooth_lddt: Weight = Field(default=0.2, description="of distances between C-alpha atoms below 15 Å")
     torsion: Weight = 0.5
     lddt: Weight = Field(default=0.05, description="of predicting one's own lDDT")
     aligned_error: Weight = Field(default=0.05, description="of predicting one's own aligned errors")

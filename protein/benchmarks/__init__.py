@@ -14,10 +14,11 @@ from common.app.composition import load_config
 from common.app.errors import ConfigError
 from common.results.report import Section, write_report
 from common.results.tables import Row, Table
+from common.training.distributed import UNEVEN, World, process_group
 from common.training.run_directory import OUTPUTS
 from protein.config import BenchmarkConfig, Pdb5k, TrainConfig
 from protein.data.secondary_structure_sets import SETS, load
-from protein.evaluation import score_chains, score_sequences, summary
+from protein.evaluation import BY_RESIDUE, score_chains, score_sequences, summary
 from protein.evaluation_report import sections_of
 from protein.predictor import StructurePredictor
 from protein.samples import open_source
@@ -32,20 +33,25 @@ COLUMNS = {"lddt": "lddt_ca", "tm": "tm_score", "gdt_ts": "gdt_ts", "precision":
 
 
 def run(config: BenchmarkConfig) -> None:
-    """Print the table with our rows; write it as table.json and report.html."""
+    """Print the table with our rows; write it as table.json and report.html. Of several ranks each scores its share."""
     folder = Path(config.output) if config.output else _new_folder(config.table)
-    folder.mkdir(parents=True, exist_ok=True)
-    rows, sections = [], []
+    rows, sections, csv = [], [], {}
     for model, experiment in OURS[config.table].items():
         if not config.train and model not in StructurePredictor.shipped():
             raise ConfigError(f"{model} is not shipped; train=true runs its recipe")
         path = _trained(experiment, config) if config.train else model
         predictor = StructurePredictor.from_pretrained(path, config.device)
-        for protocol, values, scores, seconds in _measured(predictor, config.offline):
-            rows.append(_row(predictor, protocol, values, len(scores), seconds, config.table))
-            if protocol == "test":
-                scores.drop(columns=["residue_plddt", "residue_lddt"]).to_csv(folder / f"{model}.csv", index=False)
-                sections += sections_of(scores, summary(scores))
+        with process_group(predictor.device, UNEVEN) as world:
+            for protocol, values, scores, seconds in _measured(predictor, config.offline, world):
+                rows.append(_row(predictor, protocol, values, len(scores), seconds, config.table, world))
+                if protocol == "test":
+                    csv[model] = scores.drop(columns=list(BY_RESIDUE))
+                    sections += sections_of(scores, summary(scores))
+        if not world.is_main:
+            return
+    folder.mkdir(parents=True, exist_ok=True)
+    for model, scores in csv.items():
+        scores.to_csv(folder / f"{model}.csv", index=False)
     table = Table.load(TABLES / f"{config.table}.yaml").with_rows(*rows)
     Console().print(table.to_rich())
     (folder / "table.json").write_text(json.dumps(table.to_json(), indent=1))
@@ -54,19 +60,19 @@ def run(config: BenchmarkConfig) -> None:
 
 
 def _measured(
-    predictor: StructurePredictor, offline: bool
+    predictor: StructurePredictor, offline: bool, world: World
 ) -> Iterator[tuple[str, dict[str, float], pd.DataFrame, float]]:
     """Protocol, values, scores by chain, seconds."""
     started = time.perf_counter()
-    scores = score_chains(predictor, open_source(Pdb5k(name="pdb5k"), ("test",), offline).splits["test"])
+    scores = score_chains(predictor, open_source(Pdb5k(name="pdb5k"), ("test",), offline).splits["test"], world=world)
     means = summary(scores)
-    for name, value in means.items():
+    for name, value in means.items() if world.is_main else ():
         print(f"  {name:24s} {value:.4f}")
     values = {column: means[score] for column, score in COLUMNS.items()}
     yield "test", {**values, "q3": 100 * means["q3"]}, scores, time.perf_counter() - started
     for name in SETS:
         started = time.perf_counter()
-        scores = score_sequences(predictor, [one for one in load(name, offline) if not one.has_homologue])
+        scores = score_sequences(predictor, [one for one in load(name, offline) if not one.has_homologue], world=world)
         yield name, {"q3": 100 * summary(scores)["q3"]}, scores, time.perf_counter() - started
 
 
@@ -81,8 +87,9 @@ def _trained(experiment: str, config: BenchmarkConfig) -> Path:
 
 
 def _row(
-    predictor: StructurePredictor, protocol: str, values: dict[str, float], chains: int, seconds: float, table: str
-) -> Row:
+    predictor: StructurePredictor, protocol: str, values: dict[str, float], chains: int, seconds: float, table: str,
+    world: World,
+) -> Row:  # fmt: skip
     card = predictor.card
     training = card["training"]
     hardware = ", ".join(training["gpus"]) or f"{training['processes']} x {training['cpu']}"
@@ -99,7 +106,7 @@ def _row(
             "seed": training["seed"],
             "training": f"{training['minutes']:.0f} min, {hardware}",
             "N": chains,
-            "time": f"{seconds:.0f} s",
+            "time": f"{seconds:.0f} s" + (f", {world.size} processes" if world.size > 1 else ""),
         },
     )
 

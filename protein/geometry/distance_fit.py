@@ -25,7 +25,7 @@ STEPS, RATE_A = 300, 0.3
 SCORE = 3.0
 """What a kept distance is worth beside the errors of the chain."""
 
-STEP_A, TWO_APART_A, APART_A = 3.8, (5.0, 7.2), 4.0
+STEP_A, TWO_APART_A, APART_A = 3.8, (5.0, 7.2), 4.4
 """Distances of C-alpha atoms: of neighbours, the least and the largest of residues two apart, the least of others. That
 is kept by C-beta atoms as well."""
 
@@ -41,8 +41,9 @@ SOFTNESS_A = 0.4
 NEAREST = 3
 """Pairs closer along the chain than this are left to the errors of the chain."""
 
-HOPELESS = 0.02
-"""Pairs less likely than this to be within reach of lDDT are left out."""
+HOPELESS = 0.3
+"""Pairs less likely than this to be within reach of lDDT are left out: together they would press a long chain into a
+heap, to gain a little from each."""
 
 
 @torch.enable_grad()
@@ -113,15 +114,14 @@ def _pairs(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Pairs of residues [P], [P] that may be near, and the expected score of each at all distances [P, G]."""
     scores = _scores(SOFTNESS_A)
     within = (_centres(logits.shape[-1]) < INCLUSION_A).float()
-    one, other, tables = [], [], []
+    one, other = [torch.zeros(0, dtype=torch.long)], [torch.zeros(0, dtype=torch.long)]
+    tables = [torch.zeros(0, GRID_SIZE)]
     for row in range(len(logits) - NEAREST):
         chance = logits[row, row + NEAREST :].float().softmax(-1)
         chosen = torch.nonzero(chance @ within > HOPELESS).squeeze(-1)
         one.append(torch.full_like(chosen, row))
         other.append(chosen + row + NEAREST)
         tables.append(chance[chosen] @ scores)
-    if not one:
-        return (*torch.zeros(2, 0, dtype=torch.long), torch.zeros(0, GRID_SIZE))
     return torch.cat(one), torch.cat(other), torch.cat(tables)
 
 

@@ -41,13 +41,14 @@ CA_TWO_APART_A, CA_A, CENTRE_A, CA_CENTRE_A = 4.8, 4.0, 4.1, 4.1
 """Least distances of C-alpha atoms of residues two apart and of others, of centres of residues, and of a C-alpha atom
 from a centre: of the pairs below 8 Å in pdb5k's all-atom validation chains at most five in a thousand are closer."""
 
-COARSE_PEPTIDE, COARSE_WIDTH_A, COARSE_STAY_A = 0.2, 0.3, 2.0
-"""While residues are pulled apart: the share of a peptide's error that counts, and what else costs 1."""
+COARSE_PEPTIDE, COARSE_WIDTH_A, COARSE_STAY_A, COARSE_REACH_A = 0.2, 0.3, 2.0, 3.0
+"""While residues are pulled apart: the share of a peptide's error that counts, what else costs 1, and how much farther
+residues may be that are watched."""
 
-ROUNDS, STEPS = 12, 25
+ROUNDS, STEPS = 20, 25
 """Rounds of each stage at most, and steps of the optimiser in one; then pairs of atoms are searched for again."""
 
-ENOUGH = 0.05
+ENOUGH = 0.1
 """A round in which the cost falls by less than this share is the last."""
 
 MOVES = 3 + 3 + 7
@@ -57,6 +58,16 @@ MOVES = 3 + 3 + 7
 class Pairs(NamedTuple):
     """Atoms that clash or may soon: two indices into the 14 N atoms [P], and the least distance allowed [P] in Å."""
 
+    first: Tensor
+    second: Tensor
+    lowest: Tensor
+
+
+class Crowd(NamedTuple):
+    """Points of residues that are too near or may soon be: C-alpha atoms (0) or centres (1) of residues [P], [P]."""
+
+    one: int
+    other: int
     first: Tensor
     second: Tensor
     lowest: Tensor
@@ -75,9 +86,8 @@ def relax(types: Tensor, backbone: Frames, torsions: Tensor, follows: Tensor) ->
     chain = _Chain(types.clamp(max=UNKNOWN), backbone, torsions, follows)
     move = torch.zeros(len(types), MOVES, dtype=torch.float64, device=types.device, requires_grad=True)
     with torch.enable_grad():
-        optimizer = _optimizer(move)
         for _ in range(ROUNDS):
-            if not _falls(optimizer, partial(chain.coarse_cost, move)):
+            if not _falls(_optimizer(move), partial(chain.coarse_cost, move, chain.crowded(move))):
                 break
         for _ in range(ROUNDS):
             pairs = near_pairs(chain.atoms(move).detach(), chain.types)
@@ -101,21 +111,36 @@ class _Chain:
         groups = frames_of_torsions(self.types, self.backbone.update(move[:, :6]), torch.stack(turned, -1))
         return place_atoms(self.types, groups)
 
-    def coarse_cost(self, move: Tensor) -> Tensor:
+    def coarse_cost(self, move: Tensor, crowded: Sequence[Crowd]) -> Tensor:
         """As `cost`, with residues instead of atoms; a prediction may be left by far."""
         atoms = self.atoms(move)
-        has = look_up("has_atom14", self.types)[..., None]
-        ca, centre = atoms[:, 1], (atoms * has).sum(1) / has.sum(1)
+        points = self.points(atoms)
         errors = [
             COARSE_PEPTIDE * peptide_errors(atoms, self.follows),
-            (ca - self.backbone.translation) / COARSE_STAY_A,
+            (atoms[:, 1] - self.backbone.translation) / COARSE_STAY_A,
         ]
-        first, second = torch.triu_indices(len(ca), len(ca), 2, device=ca.device)
-        neighbours = torch.where(second - first == 2, CA_TWO_APART_A, CA_A)
-        for one, other, least in ((ca, ca, neighbours), (centre, centre, CENTRE_A), (ca, centre, CA_CENTRE_A),
-                                  (centre, ca, CA_CENTRE_A)):  # fmt: skip
-            errors.append(torch.relu(least - _length(one[first] - other[second])) / COARSE_WIDTH_A)
+        for crowd in crowded:
+            apart = _length(points[crowd.one][crowd.first] - points[crowd.other][crowd.second])
+            errors.append(torch.relu(crowd.lowest - apart) / COARSE_WIDTH_A)
         return _sum_of_squares(errors, move)
+
+    def points(self, atoms: Tensor) -> tuple[Tensor, Tensor]:
+        """C-alpha atoms and centres of residues [N, 3]."""
+        has = look_up("has_atom14", self.types)[..., None]
+        return atoms[:, 1], (atoms * has).sum(1) / has.sum(1)
+
+    def crowded(self, move: Tensor) -> list[Crowd]:
+        """Residues two or more apart that are too near, or may soon be."""
+        points = self.points(self.atoms(move).detach())
+        found = []
+        for one, other, least in ((0, 0, CA_A), (1, 1, CENTRE_A), (0, 1, CA_CENTRE_A), (1, 0, CA_CENTRE_A)):
+            near = torch.cdist(points[one], points[other]) < least + COARSE_REACH_A
+            first, second = torch.nonzero(near.triu(2), as_tuple=True)
+            lowest = torch.full_like(first, least, dtype=torch.float64)
+            if one == other == 0:
+                lowest[second - first == 2] = CA_TWO_APART_A
+            found.append(Crowd(one, other, first, second, lowest))
+        return found
 
     def cost(self, move: Tensor, pairs: Pairs) -> Tensor:
         """What is minimised; its gradient goes to `move`."""

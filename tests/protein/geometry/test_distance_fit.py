@@ -38,7 +38,7 @@ def shaken(size_a: float) -> Tensor:
 def test_certain_distances_are_found_again_from_afar_and_of_the_right_hand() -> None:
     start = shaken(4.0)
     found = fit_distances(TYPES, start, certain(beta(CA)), FOLLOWS)
-    assert lddt(start, CA) < 0.4 and lddt(found, CA) > 0.9
+    assert lddt(start, CA) < 0.4 and lddt(found, CA) > 0.85
     mirrored = CA * torch.tensor([-1.0, 1.0, 1.0])
     right, wrong = ((superpose(found, one).apply(found) - one).norm(dim=-1).mean() for one in (CA, mirrored))
     assert right < 1.5 < 3.0 < wrong
