@@ -12,7 +12,6 @@ makes the same. What was written is run on every example and compared with what 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import warnings
@@ -75,10 +74,6 @@ class Exportable:
     outputs: Mapping[str, Output]
     examples: Sequence[Example]
 
-    @property
-    def name(self) -> str:
-        return type(self.module).__name__
-
 
 class Format(NamedTuple):
     """write: the traced network to a path; load: what was written, to be run."""
@@ -105,7 +100,7 @@ def export(exportable: Exportable, card: Mapping[str, Any], format: str, folder:
             with torch.no_grad():
                 chosen.write(traced(exportable), path)
             parity = compared(exportable, chosen.load(path))
-        except NumericalError:
+        except (NumericalError, OSError):  # a full disk is told as such
             raise
         except Exception as error:  # exporters raise whatever their inner parts raise
             raise ConfigError(_why(card, format, error)) from error
@@ -240,8 +235,3 @@ FORMATS: dict[str, Format] = {
     "aoti": Format("model.pt2", _compile, _load_compiled, _require_compiler),
     "onnx": Format("model.onnx", _save_onnx, _load_onnx, _require_onnx),
 }
-
-
-def read_description(folder: Path) -> dict[str, Any]:
-    """export.json of a folder."""
-    return json.loads((folder / DESCRIPTION).read_text())
