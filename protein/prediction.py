@@ -14,8 +14,6 @@ import numpy as np
 from protein.data.chain import Chain
 from protein.data.write import write_mmcif, write_pdb
 
-CONTACT_A = 8.0
-
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -74,13 +72,3 @@ class Prediction:
     def to_mmcif(self, path: str | Path) -> None:
         """Write an mmCIF file, pLDDT in the B-factor column."""
         write_mmcif(path, self.chain)
-
-
-def contact_probability(distogram: np.ndarray, edges_a: np.ndarray) -> np.ndarray:
-    """[...] of probabilities of distance [..., K] with the upper edges [K - 1] in Å of all bins but the last.
-
-    Of the bin that 8 Å falls into, the share below it counts.
-    """
-    whole = int(np.searchsorted(edges_a, CONTACT_A, side="right"))
-    share = (CONTACT_A - edges_a[whole - 1]) / (edges_a[whole] - edges_a[whole - 1])
-    return distogram[..., :whole].sum(-1) + share * distogram[..., whole]

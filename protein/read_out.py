@@ -18,11 +18,11 @@ from protein.geometry.frames import Frames
 from protein.geometry.relaxation import relax
 from protein.geometry.secondary_structure import assign
 from protein.losses.confidence import expected_aligned_error
-from protein.losses.distogram import edges
+from protein.losses.distogram import contact_probability
 from protein.model_inputs import Query
 from protein.models.chunking import slices
 from protein.models.fold_output import FoldOutput
-from protein.prediction import Prediction, contact_probability
+from protein.prediction import Prediction
 
 ROWS = 64
 """Of pairs whose probabilities are computed at a time."""
@@ -111,14 +111,13 @@ def _letters(logits: Tensor) -> str:
 
 def _distances(logits: Tensor, keep: bool) -> tuple[np.ndarray | None, np.ndarray]:
     """Probabilities [L, L, K] float16 if they are kept, and those of contacts [L, L], from logits [L, L, K]."""
-    upper = edges(logits.shape[-1]).numpy()
     contacts = np.empty(logits.shape[:2], np.float32)
     probabilities = np.empty(logits.shape, np.float16) if keep else None
     for where in slices(len(logits), ROWS):
-        part = logits[where].float().softmax(-1).cpu().numpy()
-        contacts[where] = contact_probability(part, upper)
+        part = logits[where].float().softmax(-1).cpu()
+        contacts[where] = contact_probability(part).numpy()
         if probabilities is not None:
-            probabilities[where] = part
+            probabilities[where] = part.numpy()
     return probabilities, contacts
 
 

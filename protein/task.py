@@ -37,10 +37,9 @@ from protein.losses import (
     torsion_loss,
     violation_loss,
 )
-from protein.losses.distogram import edges
+from protein.losses.distogram import contact_probability
 from protein.losses.naming import Truth, best_naming
 from protein.metrics import contact_precision, lddt, q3
-from protein.metrics.contacts import CONTACT_A
 from protein.models.fold import MASKED, Fold
 from protein.models.fold_output import FoldOutput
 
@@ -163,7 +162,7 @@ class FoldTask(Task):
         native = Native.of(crops)
         ca = crops.present[:, :, CA]
         distance = torch.cdist(native.beta, native.beta)
-        precision = contact_precision(contact_probability(output.distogram), distance, native.beta_known)
+        precision = contact_precision(contact_probability(output.distogram.softmax(-1)), distance, native.beta_known)
         assert output.secondary is not None
         scores = {
             "distogram": distogram_loss(output.distogram, native.beta, native.beta_known),
@@ -235,9 +234,3 @@ class FoldTask(Task):
         angles = torsion_loss(structure.raw_torsions[:, chosen], torsions, known, batch.mask[chosen], types).mean(0)
         total = structure.atom14.new_zeros(len(batch.types))
         return total.index_add(0, chosen, self.weights.fape * side_chains + self.weights.torsion * angles)
-
-
-def contact_probability(distogram: Tensor) -> Tensor:
-    """Probability [..., N, N] that C-beta atoms are closer than 8 Å, of logits [..., N, N, K]."""
-    near = int((edges(distogram.shape[-1]) <= CONTACT_A).sum())
-    return distogram.softmax(-1)[..., :near].sum(-1)

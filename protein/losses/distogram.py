@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from protein.losses.averages import masked_mean
+from protein.metrics.contacts import CONTACT_A
 
 FIRST_EDGE_A, LAST_EDGE_A, BINS = 2.3125, 21.6875, 64
 
@@ -34,3 +35,14 @@ def distogram_loss(logits: Tensor, points: Tensor, mask: Tensor) -> Tensor:
     errors = functional.cross_entropy(logits.flatten(0, -2).float(), target.flatten(), reduction="none")
     pairs = mask[..., :, None] & mask[..., None, :] & ~torch.eye(mask.shape[-1], dtype=torch.bool, device=mask.device)
     return masked_mean(errors.reshape(target.shape), pairs, 2)
+
+
+def contact_probability(probabilities: Tensor) -> Tensor:
+    """That C-beta atoms are closer than 8 Å [...], from probabilities of distance [..., K].
+
+    Of the bin that 8 Å falls into, the share below it counts.
+    """
+    upper = edges(probabilities.shape[-1])
+    whole = int((upper <= CONTACT_A).sum())
+    share = float((CONTACT_A - upper[whole - 1]) / (upper[whole] - upper[whole - 1]))
+    return probabilities[..., :whole].sum(-1) + share * probabilities[..., whole]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,10 +17,10 @@ from protein.batching import BATCH_PAIRS, Size, batches
 from protein.data.alignment import read_a3m
 from protein.data.read import read_chain
 from protein.data.residues import COLUMN37, HAS_ATOM37, types_of
-from protein.losses.distogram import edges
+from protein.losses.distogram import contact_probability, edges
 from protein.model_inputs import Query
 from protein.models.memory_plan import TrunkShape
-from protein.prediction import Prediction, contact_probability
+from protein.prediction import Prediction
 from protein.scoring import stereochemistry
 from protein.weights.published import PUBLISHED, WEIGHTS, load_language
 from tests.protein.small import CONFIG, predictor
@@ -58,20 +59,20 @@ def test_a_prediction_has_what_it_promises(tiny: StructurePredictor) -> None:
     np.testing.assert_allclose(one.contacts, one.contacts.T, atol=1e-6)
     assert one.distogram is not None
     np.testing.assert_allclose(one.distogram.astype(float).sum(-1), 1, atol=5e-3)
-    expected = contact_probability(one.distogram.astype(np.float32), edges().numpy())
+    expected = contact_probability(torch.from_numpy(one.distogram.astype(np.float32)))
     np.testing.assert_allclose(one.contacts, expected, atol=2e-3)
     assert len(one.secondary) == 21 and tiny.predict("AC").distogram is None
 
 
 def test_a_contact_is_what_lies_below_eight_angstroms() -> None:
-    upper = edges().numpy()
+    upper = edges()
     for distance in (3.0, 7.9, 8.3, 30.0):
-        certain = np.eye(len(upper) + 1)[np.searchsorted(upper, distance)]
-        inside = contact_probability(certain, upper)
+        certain = torch.eye(len(upper) + 1)[torch.bucketize(distance, upper)]
+        inside = contact_probability(certain)
         assert inside == (distance < 7.9375 if distance != 7.9 else inside) and (distance < 8) == (inside > 0)
-    flat = np.full(len(upper) + 1, 1 / (len(upper) + 1))
+    flat = torch.full((len(upper) + 1,), 1 / (len(upper) + 1))
     flat[19:] = 0  # bins 1 to 18 and a share of none: all below
-    assert contact_probability(flat, upper) == pytest.approx(19 / 64)
+    assert float(contact_probability(flat)) == pytest.approx(19 / 64)
 
 
 @pytest.mark.parametrize("kind", ["pdb", "cif"])

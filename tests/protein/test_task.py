@@ -10,7 +10,7 @@ from protein.data.chains import MISSING
 from protein.geometry.trace import c_beta_of_trace
 from protein.models.fold import Fold
 from protein.samples import nested_subset, open_source, with_states
-from protein.task import CA, CB, FoldTask, Native, contact_probability
+from protein.task import CA, CB, FoldTask, Native
 from tests.protein.models.test_fold import CONFIG
 
 
@@ -102,13 +102,6 @@ def test_of_a_c_alpha_chain_c_beta_atoms_are_estimated_and_frames_unknown(source
     assert ((full.beta - trace.beta).norm(dim=-1)[full.beta_known] < 2.5).all()
     inner = full.batch.mask & full.batch.follows
     assert (full.beta - trace.beta).norm(dim=-1)[inner].mean() < 0.7
-
-
-def test_probability_of_a_contact_is_that_of_distances_below_8_a():
-    logits = torch.full((1, 2, 2, 64), -20.0)
-    logits[..., 18], logits[0, 0, 1, 19] = 5.0, 30.0  # 7.6-7.9 A, and just above 7.9 A
-    probability = contact_probability(logits)
-    assert probability[0, 1, 0] > 0.99 and probability[0, 0, 1] < 0.01
 
 
 def test_subsets_are_nested_and_follow_from_their_seed(source):
