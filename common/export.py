@@ -13,6 +13,7 @@ makes the same. What was written is run on every example and compared with what 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,8 @@ PARITY = 1e-3
 
 REASON = 400
 """Characters of an exporter's own words that are shown; TRIFOLD_TRACEBACK=1 shows all."""
+
+COLOUR = r"\x1b\[[0-9;]*m"
 
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -170,7 +173,10 @@ def described(
 
 
 def _why(card: Mapping[str, Any], format: str, error: Exception) -> str:
-    reason = " ".join(str(error).split()) or type(error).__name__
+    first: BaseException = error
+    while first.__cause__ is not None:  # what exporters raise last is advice to their own developers
+        first = first.__cause__
+    reason = " ".join(re.sub(COLOUR, "", str(first)).split()) or type(first).__name__
     others = ", ".join(name for name in FORMATS if name != format)
     return (
         f"{card['name']} ({card['architecture']}) cannot be written as {format}: {reason[:REASON]}. "

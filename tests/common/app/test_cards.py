@@ -41,7 +41,7 @@ def test_the_manifest_names_every_shipped_file_as_it_is() -> None:
         ("esol", lambda card: card.update(unit=["K", "K"]), "one unit a property"),
         ("esol", lambda card: card["elements"].append(200), "elements.9"),
         ("mlip-mlearn-cu", lambda card: card["units"].update(energy="kcal/mol"), "units.energy"),
-        ("ncep-namerica-t995", lambda card: card["scales"]["mean"].append(0.0), "1 channels, but scales of"),
+        ("ncep-namerica-t995", lambda card: card["scales"]["mean"].append(0.0), "1 channels, but"),
         ("fold-small", lambda card: card["training"].update(minutes=-1.0), "training.minutes"),
     ],
 )
