@@ -68,19 +68,16 @@ def drawn(table: pd.DataFrame, varied: list[str], score: str) -> Figure:
     keys = varied or ["run"]
     figure = Figure(figsize=(3.4 * len(keys), 3.0), layout="constrained")
     for axes, key in zip(np.atleast_1d(figure.subplots(1, len(keys), sharey=True)), keys, strict=True):
-        _points(axes, table[key], table[score])
+        _points(axes, table[key].tolist(), table[score].tolist())
         axes.set(xlabel=key)
     figure.axes[0].set(ylabel=score)
     return figure
 
 
-def _points(axes: Axes, values: pd.Series, scores: pd.Series) -> None:
-    numbers = pd.to_numeric(values, errors="coerce")
-    if numbers.isna().any():  # names: side by side
-        axes.plot(values.astype(str), scores, "o", alpha=0.7)
-        return
-    axes.plot(numbers, scores, "o", alpha=0.7)
-    if numbers.min() > 0 and numbers.max() > 10 * numbers.min():
+def _points(axes: Axes, values: list[Any], scores: list[float]) -> None:
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    axes.plot(values if numbers else [str(value) for value in values], scores, "o", alpha=0.7)  # names: side by side
+    if numbers and min(values) > 0 and max(values) > 10 * min(values):
         axes.set_xscale("log")
 
 
