@@ -36,6 +36,7 @@ DENSITY = LinearSegmentedColormap.from_list("density", ["#4a86c5", "#3fb0a6", "#
 
 # `to_svg` replaces these by the page's own colours and font; BLUE alone would be too dark on a dark page
 INK, MUTED, GRID, FONT = "#123451", "#123452", "#123453", "DejaVu Sans"
+PAPER_COLOURS = {INK: "#1b1f24", MUTED: "#57606a", GRID: "#dde1e6"}
 PAGE_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--line)", BLUE: "var(--accent)"}
 
 STYLE: dict[Any, Any] = {
@@ -84,23 +85,23 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return wrapper
 
 
-def to_svg(figure: Figure) -> str:
-    """The figure as an `<svg>` element for a page that defines --ink, --muted, --line and --accent."""
+def to_svg(figure: Figure, colours: Mapping[str, str] = PAGE_COLOURS) -> str:
+    """The figure as an `<svg>` element; by default for a page that defines --ink, --muted, --line and --accent."""
     stream = io.StringIO()
     with mpl.rc_context(STYLE):
         figure.savefig(stream, format="svg", dpi=180, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    for stand_in, colour in PAGE_COLOURS.items():
+    for stand_in, colour in colours.items():
         svg = svg.replace(stand_in, colour)
     return svg.replace(f"'{FONT}'", "inherit")
 
 
 def to_file(figure: Figure, path: Path) -> None:
-    """The figure on a white page; the file appears whole."""
+    """The figure as an SVG file of its own; it appears whole."""
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    figure.savefig(temporary, facecolor="white", dpi=180)
+    temporary.write_text(to_svg(figure, PAPER_COLOURS), encoding="utf-8")
     temporary.replace(path)
 
 
