@@ -34,7 +34,7 @@ class Block:
 def blocks_of(text: str) -> list[Block]:
     found = list(BLOCK.finditer(text))
     blocks = []
-    for one, following in zip(found, [*found[1:], None], strict=True):
+    for one, following in zip(found, [*found, None][1:], strict=True):
         if one["language"] == "text":
             continue
         adjacent = following and following["language"] == "text" and not text[one.end() : following.start()].strip()
