@@ -116,7 +116,7 @@ def score(
     index = forecaster.start_index(fields, "all")[::every]
     index = index[world.share(len(index))]
     for done, group in batches(index, max(1, STARTS_AT_ONCE // members)):
-        for lead, initial, forecast, truth, valid in _pairs(forecaster, fields, group, leads, members):
+        for lead, initial, forecast, truth, valid in forecast_pairs(forecaster, fields, group, leads, members):
             normal = torch.as_tensor(climate.at(valid), device=forecaster.device)
             starts[name][lead].add(forecast, truth, normal, weights)
             for system, rival in (rivals or {}).items():
@@ -151,7 +151,7 @@ def batches(index: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
     return ((number, index[first : first + size]) for number, first in enumerate(range(0, len(index), size)))
 
 
-def _pairs(
+def forecast_pairs(
     forecaster: Forecaster, fields: Fields, index: np.ndarray, leads: Sequence[int], members: int
 ) -> Iterator[tuple[int, Tensor, Tensor, Tensor, np.ndarray]]:
     """Lead, initial states, forecasts, truth and valid times of the starts whose valid time is in the split."""
