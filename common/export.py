@@ -176,7 +176,8 @@ def _why(card: Mapping[str, Any], format: str, error: Exception) -> str:
     first: BaseException = error
     while first.__cause__ is not None:  # what exporters raise last is advice to their own developers
         first = first.__cause__
-    reason = " ".join(re.sub(COLOUR, "", str(first)).split()) or type(first).__name__
+    text = " ".join(re.sub(COLOUR, "", str(first)).split()) or type(first).__name__
+    reason = text[max(text.find("error: "), 0) :]  # a compiler's command line stands before what it says
     others = ", ".join(name for name in FORMATS if name != format)
     return (
         f"{card['name']} ({card['architecture']}) cannot be written as {format}: {reason[:REASON]}. "

@@ -15,6 +15,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 from torch import Tensor, nn
+from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from common.app.errors import ConfigError
@@ -38,6 +39,9 @@ CRYSTALS = (
 MOLECULES = (("CCO", "O=C(O)c1ccccc1", "CNC"), ("CC(=O)Nc1ccc(O)cc1",))
 COMPOSITIONS = (("NaCl", "Fe2O3", "SiO2"), ("LiFePO4",))
 """Examples of different sizes; elements that a model has not seen are numbers to its network like others."""
+
+BACKWARD = [torch.ops.aten.silu_backward, torch.ops.aten.tanh_backward]
+"""Derivatives that other programs know by their formula only."""
 
 COUNTS = Input(("materials",), "how many of those rows belong to each material, which lie behind one another")
 
@@ -176,7 +180,9 @@ class Derived(nn.Module):
 
     def __init__(self, network: PotentialNetwork, inputs: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.operations = make_fx(network, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*inputs.values())
+        plain = get_decompositions(BACKWARD)
+        trace = make_fx(network, plain, tracing_mode="symbolic", _allow_non_fake_inputs=True)
+        self.operations = trace(*inputs.values())
 
     def forward(self, numbers: Tensor, other: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return self.operations(numbers, other, vectors)

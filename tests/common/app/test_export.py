@@ -43,4 +43,4 @@ def test_a_model_is_found_by_name_or_folder(tmp_path: Path) -> None:
 def test_keys_are_explained_without_torch() -> None:
     code = "import sys; from common.app.cli import main; main(['export', '--help']); assert 'torch' not in sys.modules"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert "model=???" in said and "onnx for ONNX Runtime" in said.replace("onnx: ", "onnx ")
+    assert "model=???" in said and "onnx: ONNX Runtime" in said
