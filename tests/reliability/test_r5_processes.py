@@ -19,7 +19,7 @@ ALIKE = {
     # A gradient can vanish, that of an absolute error too; Adam makes steps of what rounding leaves of it.
     "materials": ("loss=mse", "optimizer.learning_rate=0.0003"),
     # Dropout is drawn by each rank.
-    "protein": ("trainer.batch_size=12", "model.dropout=0"),
+    "protein": ("trainer.batch_size=12", "model.dropout=0", "optimizer.learning_rate=0.0003"),
 }
 
 
