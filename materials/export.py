@@ -180,7 +180,7 @@ class Derived(nn.Module):
 
     def __init__(self, network: PotentialNetwork, inputs: Mapping[str, Tensor]) -> None:
         super().__init__()
-        plain = get_decompositions(BACKWARD)
+        plain: Any = get_decompositions(BACKWARD)
         trace = make_fx(network, plain, tracing_mode="symbolic", _allow_non_fake_inputs=True)
         self.operations = trace(*inputs.values())
 

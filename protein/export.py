@@ -83,6 +83,6 @@ def exportable_folder(predictor: StructurePredictor) -> Exportable:
 def _example(model: Fold, sequences: tuple[str, ...], cycles: int) -> Example:
     queries = [Query(f"example_{number}", sequence) for number, sequence in enumerate(sequences)]
     device = next(model.parameters()).device
-    names: tuple[str, ...] = ("types", "mask", "place")
-    inputs = dict(zip(names, (value.to(device) for value in padded(queries)), strict=True))
+    types, mask, place = (value.to(device) for value in padded(queries))
+    inputs = {"types": types, "mask": mask, "place": place}
     return Example(inputs, read(run(model, queries, cycles, None)))
