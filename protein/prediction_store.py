@@ -166,10 +166,10 @@ class PredictionStore:
     def _require_settings(self, before: Mapping[str, Any]) -> None:
         if before != self.settings:
             other = [key for key in self.settings if before.get(key) != self.settings[key]]
+            held = ", ".join(f"{key}={before.get(key)}" for key in other) or "other settings"
             raise ConfigError(
-                f"output={self.folder} holds predictions of "
-                f"{', '.join(f'{key}={before.get(key)}' for key in other) or 'other settings'}; run that again to go on "
-                "with them, or choose another folder"
+                f"output={self.folder} holds predictions of {held}; run that again to go on with them, or choose "
+                "another folder"
             )
 
     def _append(self, line: Mapping[str, Any]) -> None:
