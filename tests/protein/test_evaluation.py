@@ -53,11 +53,13 @@ class Oracle:
         return "".join(STATES[state] for state in self.chains.states[rows])
 
     def predict_stream(self, queries: Sequence[Query], *_: object, **__: object) -> Iterator[tuple[int, Prediction]]:
-        for index in reversed(range(len(queries))):
+        names = list(self.chains.ids)
+        for number in reversed(range(len(queries))):
+            index = names.index(queries[number].id)
             chain = self.chains.chain(index)
             ca = chain.atom37[:, CA]
             distance = np.linalg.norm(ca[:, None] - ca[None], axis=-1)
-            yield index, Prediction(
+            yield number, Prediction(
                 chain.id, chain.sequence, moved(chain.atom37), np.linspace(20, 90, len(chain), dtype=np.float32),
                 np.exp(-distance), self.states(index),
             )  # fmt: skip
