@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from protein.data.residues import TYPE_OF_NAME, UNKNOWN
-from protein.geometry.frames import Frames
+from protein.geometry.frames import Frames, length
 from protein.geometry.trace import c_beta_of_trace
 from protein.losses.distogram import edges
 from protein.metrics.lddt import INCLUSION_A, THRESHOLDS_A
@@ -64,9 +64,9 @@ def fit_distances(types: Tensor, ca: Tensor, logits: Tensor, follows: Tensor) ->
         done = step / STEPS
         optimizer.param_groups[0]["lr"] = RATE_A * min(1.0, 2 * (1 - done))
         beta = _beta(types, trace, follows)
-        kept = _looked_up(table, _length(beta[first] - beta[second])).sum()
-        steps = _length(trace[bonded + 1] - trace[bonded]) - STEP_A
-        wide = _length(trace[two_apart + 2] - trace[two_apart])
+        kept = _looked_up(table, length(beta[first] - beta[second])).sum()
+        steps = length(trace[bonded + 1] - trace[bonded]) - STEP_A
+        wide = length(trace[two_apart + 2] - trace[two_apart])
         bends = torch.relu(TWO_APART_A[0] - wide) + torch.relu(wide - TWO_APART_A[1])
         touch = torch.cat([_overlaps(trace, trace), _overlaps(beta, beta), _overlaps(trace, beta)])
         errors = sum(
@@ -85,7 +85,7 @@ def expected_lddt(types: Tensor, ca: Tensor, logits: Tensor, follows: Tensor) ->
     """
     beta = _beta(types, ca.float(), follows)
     kept, all_ = (torch.zeros(len(types)) for _ in range(2))
-    exact = _scores(softness_a=None)
+    exact = _scores(logits.shape[-1], softness_a=None)
     within = (_centres(logits.shape[-1]) < INCLUSION_A).float()
     for row, distances in enumerate(torch.cdist(beta, beta)):
         chance = logits[row].float().softmax(-1)
@@ -112,7 +112,7 @@ def _trace_frames(ca: Tensor, follows: Tensor) -> Tensor:
 
 def _pairs(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Pairs of residues [P], [P] that may be near, and the expected score of each at all distances [P, G]."""
-    scores = _scores(SOFTNESS_A)
+    scores = _scores(logits.shape[-1], SOFTNESS_A)
     within = (_centres(logits.shape[-1]) < INCLUSION_A).float()
     one, other = [torch.zeros(0, dtype=torch.long)], [torch.zeros(0, dtype=torch.long)]
     tables = [torch.zeros(0, GRID_SIZE)]
@@ -125,7 +125,7 @@ def _pairs(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return torch.cat(one), torch.cat(other), torch.cat(tables)
 
 
-def _scores(softness_a: float | None, bins: int = 64) -> Tensor:
+def _scores(bins: int, softness_a: float | None) -> Tensor:
     """Expected share of thresholds [K, G] that a distance keeps whose truth lies in a bin; beyond lDDT's reach none."""
     centres = _centres(bins)[:, None, None]
     missed = (GRID_START_A + GRID_A * torch.arange(GRID_SIZE)[:, None] - centres).abs()
@@ -161,9 +161,4 @@ def _overlaps(atoms: Tensor, others: Tensor) -> Tensor:
     near = torch.cdist(atoms.detach(), others.detach()) < APART_A
     near = near.triu(NEAREST) if atoms is others else near.triu(NEAREST) | near.tril(-NEAREST)
     first, second = torch.nonzero(near, as_tuple=True)
-    return torch.relu(APART_A - _length(atoms[first] - others[second]))
-
-
-def _length(vector: Tensor) -> Tensor:
-    """[...] of vectors [..., 3], with a finite gradient at zero."""
-    return vector.square().sum(-1).clamp_min(1e-4).sqrt()
+    return torch.relu(APART_A - length(atoms[first] - others[second]))

@@ -19,7 +19,7 @@ from torch import Tensor
 from protein.data.residues import COLUMN14, TYPE_OF_NAME, UNKNOWN
 from protein.geometry.all_atom import frames_of_torsions, place_atoms
 from protein.geometry.chain_growth import grow_backbone
-from protein.geometry.frames import Frames
+from protein.geometry.frames import Frames, length
 from protein.geometry.ideal_geometry import BOND_MEAN
 from protein.geometry.overlaps import OVERLAP_A
 from protein.geometry.residue_tables import look_up
@@ -120,7 +120,7 @@ class _Chain:
             (atoms[:, 1] - self.backbone.translation) / COARSE_STAY_A,
         ]
         for crowd in crowded:
-            apart = _length(points[crowd.one][crowd.first] - points[crowd.other][crowd.second])
+            apart = length(points[crowd.one][crowd.first] - points[crowd.other][crowd.second])
             errors.append(torch.relu(crowd.lowest - apart) / COARSE_WIDTH_A)
         return _sum_of_squares(errors, move)
 
@@ -146,7 +146,7 @@ class _Chain:
         """What is minimised; its gradient goes to `move`."""
         atoms = self.atoms(move)
         flat = atoms.flatten(0, 1)
-        overlap = torch.relu(pairs.lowest + MARGIN_A - _length(flat[pairs.first] - flat[pairs.second]))
+        overlap = torch.relu(pairs.lowest + MARGIN_A - length(flat[pairs.first] - flat[pairs.second]))
         gone = atoms[:, 1] - self.backbone.translation
         errors = [peptide_errors(atoms, self.follows), ring_errors(atoms, self.types), overlap / OVERLAP_WIDTH_A,
                   gone / STAY_A]  # fmt: skip
@@ -157,7 +157,7 @@ def peptide_errors(atom14: Tensor, follows: Tensor) -> Tensor:
     """Deviations [N - 1, 6] of the distances across peptide bonds, in units of PEPTIDE_A; zero where there is none."""
     ideal = _peptide_distances().to(atom14)
     before, after = ([pair[side] for pair in PEPTIDE_PAIRS] for side in range(2))
-    return (_length(atom14[:-1, before] - atom14[1:, after]) - ideal) / PEPTIDE_A * follows[1:, None]
+    return (length(atom14[:-1, before] - atom14[1:, after]) - ideal) / PEPTIDE_A * follows[1:, None]
 
 
 def ring_errors(atom14: Tensor, types: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ def ring_errors(atom14: Tensor, types: Tensor) -> Tensor:
     proline = TYPE_OF_NAME["PRO"]
     nitrogen, delta = 0, COLUMN14[proline]["CD"]
     atoms = atom14[types == proline]
-    return (_length(atoms[:, nitrogen] - atoms[:, delta]) - BOND_MEAN[proline, nitrogen, delta]) / PEPTIDE_A
+    return (length(atoms[:, nitrogen] - atoms[:, delta]) - BOND_MEAN[proline, nitrogen, delta]) / PEPTIDE_A
 
 
 def near_pairs(atom14: Tensor, types: Tensor) -> Pairs:
@@ -196,7 +196,7 @@ def _optimizer(move: Tensor) -> torch.optim.LBFGS:
 
 def _falls(optimizer: torch.optim.LBFGS, cost: Callable[[], Tensor]) -> bool:
     """Move for one round; whether that was worth another."""
-    before = optimizer.step(cost)  # type: ignore[arg-type]
+    before = optimizer.step(cost)
     return bool(cost() < (1 - ENOUGH) * before)
 
 
@@ -204,11 +204,6 @@ def _sum_of_squares(errors: Sequence[Tensor], move: Tensor) -> Tensor:
     total = torch.stack([error.square().sum() for error in errors]).sum()
     (move.grad,) = torch.autograd.grad(total, [move])
     return total.detach()
-
-
-def _length(vector: Tensor) -> Tensor:
-    """[...] of vectors [..., 3], with a finite gradient at zero."""
-    return vector.square().sum(-1).clamp_min(1e-6).sqrt()
 
 
 @cache
