@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from common.training.distributed import ALONE, UNEVEN, World, process_group
 from common.training.run_directory import OUTPUTS, RunDirectory
 from weather.baselines import Climatology, RidgeForecast, fits_in_memory
 from weather.config import EvaluateConfig, FlowData, GridData, OwnGrids
+from weather.data.catalogue import require_disjoint
 from weather.data.fields import Fields
 from weather.forecaster import Forecaster
 from weather.report import forecast_sections
@@ -25,13 +27,14 @@ from weather.score_tables import score_section, summary
 from weather.scoring import Rival, Scored, differences, score
 
 DEFAULT_DAYS = 5.0
+ALL_TIMES = "1678/2261"
+"""That nanoseconds since 1970 can tell."""
 
 
 def evaluate(config: EvaluateConfig) -> Scored:
     """Score a forecaster; writes scores.csv and report.html, prints the errors by lead time."""
     forecaster = Forecaster.from_pretrained(config.model, config.device)
-    splits = list(dict.fromkeys(("train", "val", config.split)))
-    source = open_source(data_of(forecaster, config), splits, config.offline)
+    source = source_of(forecaster, config)
     leads = leads_of(forecaster, config.lead_hours)
     with process_group(forecaster.device, UNEVEN) as world:
         scored = score_split(
@@ -97,16 +100,32 @@ def leads_of(forecaster: Forecaster, lead_hours: Sequence[float] | None) -> list
     return sorted(int(forecaster.leads(hours)[-1]) for hours in lead_hours)
 
 
+def source_of(forecaster: Forecaster, config: EvaluateConfig) -> Source:
+    """The split that is scored, beside the training and validation splits that references are fitted to.
+
+    Of files of the user's, where the model learned from something else, all times are scored; references stay those of
+    what it learned from. Raises ConfigError where they share times with it.
+    """
+    trained: Mapping[str, Any] = forecaster.card["recipe"]["data"]
+    references = ("train", "val")
+    if config.data != "grid-files" or trained["name"] == config.data:
+        splits = list(dict.fromkeys((*references, config.split)))
+        return open_source(data_of(forecaster, config), splits, config.offline)
+    if config.path is None:
+        raise ConfigError("data=grid-files needs path=<file, folder or address> of the fields")
+    learned = open_source(data_of(forecaster, EvaluateConfig(model=config.model)), references, config.offline)
+    variables = tuple(dict.fromkeys(channel.variable for channel in forecaster.channels))
+    files = OwnGrids(name=config.data, path=config.path, splits={config.split: ALL_TIMES}, variables=variables)
+    own = open_source(files, (config.split,), config.offline)
+    joined = {**learned.splits, **own.splits}
+    require_disjoint({name: split.fields for name, split in joined.items()})
+    return replace(learned, splits=joined, facts=own.facts)
+
+
 def data_of(forecaster: Forecaster, config: EvaluateConfig) -> GridData | OwnGrids | FlowData:
     """The data section: that of the training, or the set that was asked for."""
     trained: Mapping[str, Any] = forecaster.card["recipe"]["data"]
     name = config.data or trained["name"]
-    if name == "grid-files" and trained["name"] != name:
-        if config.path is None:
-            raise ConfigError("data=grid-files needs path=<file, folder or address> of the fields")
-        variables = tuple(dict.fromkeys(channel.variable for channel in forecaster.channels))
-        splits: dict[str, str | tuple[str, ...]] = dict.fromkeys(("train", "val", config.split), "0001/9999")
-        return OwnGrids(name="grid-files", path=config.path, splits=splits, variables=variables)
     section = {**trained, "name": name} if name == trained["name"] else {"name": name}
     if config.path is not None:
         section["path"] = config.path

@@ -174,3 +174,14 @@ def test_the_verb_writes_scores_and_a_report(
     assert report.count("<svg") == 6 and "The ensemble" in report and "best baseline" in report
     with Image.open(tmp_path / "scores" / "unet-shallow-water.gif") as film:
         assert getattr(film, "n_frames", 1) == 3  # up to the furthest lead time that is scored
+
+
+def test_a_users_file_is_scored_as_the_split_it_holds(shared_data: Path, tmp_path: Path) -> None:
+    """References are those of what the model learned from, so nothing in the scores tells where the file came from."""
+    file = shared_data / "weather" / "ncep_r1_t995_namerica_6h_test.nc"
+    arguments = ["weather", "evaluate", "model=ncep-namerica-t995", "lead_hours=[6]", "every=16", "baselines=false"]
+    tables = []
+    for name, chosen in (("set", []), ("file", ["data=grid-files", f"path={file}"])):
+        assert main([*arguments, *chosen, f"output={tmp_path / name}"]) == 0
+        tables.append(pd.read_csv(tmp_path / name / "scores.csv"))
+    pd.testing.assert_frame_equal(*tables)
