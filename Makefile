@@ -35,10 +35,9 @@ docs: $(VENV)/docs.stamp
 docs-check: docs
 	$(BIN)/python -m docs.check build/docs
 
-# SHA-256 of all files of the pinned packages, for a release; needs pip-tools and the public index.
+# SHA-256 of all files of the pinned packages, as the public index lists them; needs uv (`pip install uv`).
 hashes: constraints.txt
-	pip-compile --quiet --allow-unsafe --no-strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-emit-trusted-host --no-header --no-annotate -o constraints-hashes.txt constraints.txt
+	uv pip compile --quiet --generate-hashes --no-deps --no-header --no-annotate -o constraints-hashes.txt constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
