@@ -14,13 +14,17 @@ import torch
 from torch import Tensor
 
 from protein.data.residues import TYPE_OF_NAME, UNKNOWN
-from protein.geometry.frames import Frames, length
-from protein.geometry.trace import c_beta_of_trace
+from protein.geometry.distance_bounds import Bounds, pulled, separation
+from protein.geometry.frames import Frames
+from protein.geometry.trace import c_beta_gradient, c_beta_of_trace
 from protein.losses.distogram import edges
 from protein.metrics.lddt import INCLUSION_A, THRESHOLDS_A
 
-STEPS, RATE_A = 300, 0.3
-"""Of Adam (Kingma & Ba, arXiv:1412.6980), and how far a coordinate moves in one of them at first."""
+STEPS, RATE_A, DECAY, TINY = 300, 0.3, (0.9, 0.95), 1e-8
+"""Of Adam (Kingma & Ba, arXiv:1412.6980); RATE_A is how far a coordinate moves in one of them at first."""
+
+SEARCH_EVERY, REACH_A = 5, 2.0
+"""Steps between searches for points that touch, and how much farther apart may be what is watched in between."""
 
 SCORE = 3.0
 """What a kept distance is worth beside the errors of the chain."""
@@ -46,7 +50,6 @@ HOPELESS = 0.3
 heap, to gain a little from each."""
 
 
-@torch.enable_grad()
 def fit_distances(types: Tensor, ca: Tensor, logits: Tensor, follows: Tensor) -> Tensor:
     """C-alpha atoms [N, 3] in Å.
 
@@ -55,27 +58,23 @@ def fit_distances(types: Tensor, ca: Tensor, logits: Tensor, follows: Tensor) ->
     logits   [N, N, K] of distances between C-beta atoms, see `losses.distogram`
     follows  [N] bool, bonded to the residue before
     """
-    first, second, table = _pairs(logits)
-    bonded = torch.nonzero(follows[1:]).squeeze(-1)
-    two_apart = torch.nonzero(follows[2:] & follows[1:-1]).squeeze(-1)
-    trace = ca.detach().float().clone().requires_grad_()
-    optimizer = torch.optim.Adam([trace], lr=RATE_A, betas=(0.9, 0.95))
+    scores, links, may_touch = _Scores(logits), _links(follows), _may_touch(follows)
+    trace = ca.detach().double()
+    mean, square = torch.zeros_like(trace), torch.zeros_like(trace)
     for step in range(STEPS):
         done = step / STEPS
-        optimizer.param_groups[0]["lr"] = RATE_A * min(1.0, 2 * (1 - done))
-        beta = _beta(types, trace, follows)
-        kept = _looked_up(table, length(beta[first] - beta[second])).sum()
-        steps = length(trace[bonded + 1] - trace[bonded]) - STEP_A
-        wide = length(trace[two_apart + 2] - trace[two_apart])
-        bends = torch.relu(TWO_APART_A[0] - wide) + torch.relu(wide - TWO_APART_A[1])
-        touch = torch.cat([_overlaps(trace, trace), _overlaps(beta, beta), _overlaps(trace, beta)])
-        errors = sum(
-            cost * error.square().sum()
-            for cost, error in ((STEP_COST, steps), (TWO_APART_COST, bends), (APART_COST, touch))
-        )
-        (trace.grad,) = torch.autograd.grad(min(1.0, 0.1 + 1.35 * done) * errors - SCORE * kept, [trace])
-        optimizer.step()
-    return trace.detach()
+        beta, placed = _beta(types, trace, follows)
+        points = torch.cat([trace, beta])
+        if step % SEARCH_EVERY == 0:
+            touching = _touching(points, may_touch)
+        errors = links.cost(points)[1] + touching.cost(points)[1]
+        by_ca, by_beta = (min(1.0, 0.1 + 1.35 * done) * errors - SCORE * scores.gradient(points)).chunk(2)
+        gradient = by_ca + by_beta * ~placed + c_beta_gradient(trace, by_beta * placed)
+        mean.lerp_(gradient, 1 - DECAY[0])
+        square.lerp_(gradient.square(), 1 - DECAY[1])
+        pace = (square / (1 - DECAY[1] ** (step + 1))).sqrt() + TINY
+        trace = trace - RATE_A * min(1.0, 2 * (1 - done)) / (1 - DECAY[0] ** (step + 1)) * mean / pace
+    return trace.to(ca.dtype)
 
 
 def expected_lddt(types: Tensor, ca: Tensor, logits: Tensor, follows: Tensor) -> Tensor:
@@ -83,7 +82,7 @@ def expected_lddt(types: Tensor, ca: Tensor, logits: Tensor, follows: Tensor) ->
 
     Arguments as of `fit_distances`.
     """
-    beta = _beta(types, ca.float(), follows)
+    beta, _ = _beta(types, ca.float(), follows)
     kept, all_ = (torch.zeros(len(types)) for _ in range(2))
     exact = _scores(logits.shape[-1], softness_a=None)
     within = (_centres(logits.shape[-1]) < INCLUSION_A).float()
@@ -108,6 +107,46 @@ def _trace_frames(ca: Tensor, follows: Tensor) -> Tensor:
     last = ~torch.cat([follows[1:], follows.new_zeros(1)])
     middle = (torch.arange(len(ca)) + (~follows).long() - last.long()).clamp(1, len(ca) - 2)
     return Frames.from_axes(ca[middle], ca[middle + 1] - ca[middle], ca[middle - 1] - ca[middle]).rotation
+
+
+class _Scores:
+    """The expected scores of all pairs that may be near. Points: N C-alpha atoms, then N C-beta atoms."""
+
+    def __init__(self, logits: Tensor) -> None:
+        first, second, table = _pairs(logits)
+        self.first, self.second = first + len(logits), second + len(logits)
+        self.slopes = torch.diff(table) / GRID_A
+
+    def gradient(self, points: Tensor) -> Tensor:
+        """Of the sum of scores, linear between the distances tabulated, by points [2 N, 3]."""
+        apart, distance = separation(points, self.first, self.second)
+        place = (distance - GRID_START_A) / GRID_A
+        low = place.long().clamp(0, GRID_SIZE - 2)
+        slope = self.slopes.gather(1, low[:, None])[:, 0] * ((place >= 0) & (place < GRID_SIZE - 1))
+        return pulled(points, self.first, self.second, apart, slope / distance)
+
+
+def _links(follows: Tensor) -> Bounds:
+    """Distances between neighbours, and between residues two apart."""
+    (before,) = torch.nonzero(follows[1:], as_tuple=True)
+    (start,) = torch.nonzero(follows[2:] & follows[1:-1], as_tuple=True)
+    steps = Bounds.of(before, before + 1, STEP_A, STEP_A, STEP_COST)
+    return Bounds.joined([steps, Bounds.of(start, start + 2, *TWO_APART_A, TWO_APART_COST)])
+
+
+def _may_touch(follows: Tensor) -> Tensor:
+    """Pairs of points [2 N, 2 N], each once, of residues three or more apart or not of one stretch of the chain."""
+    residue, stretch = torch.arange(len(follows)).repeat(2), (~follows).cumsum(0).repeat(2)
+    along = (residue[:, None] - residue).abs() >= NEAREST
+    return (along | (stretch[:, None] != stretch)).triu_(1)
+
+
+def _touching(points: Tensor, may_touch: Tensor) -> Bounds:
+    """Those that do, or may before the next search."""
+    flat = points.float()
+    near = (torch.cdist(flat, flat) < APART_A + REACH_A) & may_touch
+    first, second = torch.nonzero(near, as_tuple=True)
+    return Bounds.of(first, second, APART_A, torch.inf, APART_COST)
 
 
 def _pairs(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -149,16 +188,8 @@ def _looked_up(table: Tensor, distance: Tensor) -> Tensor:
     return table.gather(1, low)[:, 0] * (1 - share) + table.gather(1, low + 1)[:, 0] * share
 
 
-def _beta(types: Tensor, ca: Tensor, follows: Tensor) -> Tensor:
-    """C-beta atoms [N, 3], C-alpha atoms where there is none or the trace does not tell."""
+def _beta(types: Tensor, ca: Tensor, follows: Tensor) -> tuple[Tensor, Tensor]:
+    """C-beta atoms [N, 3], C-alpha atoms where there is none or the trace does not tell; where it does [N, 1]."""
     beta, known = c_beta_of_trace(ca, follows)
-    has = known & (types != TYPE_OF_NAME["GLY"]) & (types < UNKNOWN)
-    return torch.where(has[:, None], beta, ca)
-
-
-def _overlaps(atoms: Tensor, others: Tensor) -> Tensor:
-    """By how much atoms of residues three or more apart are nearer than they may be, Å."""
-    near = torch.cdist(atoms.detach(), others.detach()) < APART_A
-    near = near.triu(NEAREST) if atoms is others else near.triu(NEAREST) | near.tril(-NEAREST)
-    first, second = torch.nonzero(near, as_tuple=True)
-    return torch.relu(APART_A - length(atoms[first] - others[second]))
+    placed = (known & (types != TYPE_OF_NAME["GLY"]) & (types < UNKNOWN))[:, None]
+    return torch.where(placed, beta, ca), placed

@@ -138,4 +138,6 @@ def unit(vector: Tensor) -> Tensor:
 
 def _rotate(rotation: Tensor, points: Tensor) -> Tensor:
     """[..., 3, 3] times [..., 3], in full precision also under autocast."""
-    return (rotation * points.unsqueeze(-2)).sum(-1)
+    x, y, z = rotation.unbind(-1)
+    along_x, along_y, along_z = points.unsqueeze(-2).unbind(-1)
+    return x * along_x + y * along_y + z * along_z  # several times as fast as a sum over an axis of three

@@ -1,26 +1,30 @@
 """Small movements that make a predicted chain chemically possible: peptide bonds, planar trans peptides, no clashes.
 
 Residues stay rigid but for their torsions, so bonds within them keep their ideal lengths. What is minimised is a sum of
-squares: distances across each peptide bond from their textbook values, the bond that closes the ring of proline,
-overlaps of atoms, and how far C-alpha atoms have gone from where they were predicted. A prediction may be a heap, in
-which atoms pull in all directions; so residues are first pulled apart as a whole, by their C-alpha atoms and centres.
+squares: distances across each peptide bond from their textbook values, the ring of proline, which has to close and to
+lie in the plane of its peptide bond, overlaps of atoms, and how far C-alpha atoms have gone from where they were
+predicted. A prediction may be a heap, in which atoms pull in all directions; so residues are first pulled apart as a
+whole, by their C-alpha atoms and centres. Then it goes on while atoms clash and there is anything to gain.
 Shapes: N residues of one chain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache, partial
-from typing import NamedTuple
+from dataclasses import replace
+from functools import cache
 
+import numpy as np
 import torch
+from scipy.optimize import minimize
 from torch import Tensor
 
 from protein.data.residues import COLUMN14, TYPE_OF_NAME, UNKNOWN
 from protein.geometry.all_atom import frames_of_torsions, place_atoms
 from protein.geometry.chain_growth import grow_backbone
-from protein.geometry.frames import Frames, length
+from protein.geometry.distance_bounds import Bounds
+from protein.geometry.frames import Frames
 from protein.geometry.ideal_geometry import BOND_MEAN
+from protein.geometry.movable_chain import MOVES, MovableChain
 from protein.geometry.overlaps import OVERLAP_A
 from protein.geometry.residue_tables import look_up
 
@@ -41,36 +45,24 @@ CA_TWO_APART_A, CA_A, CENTRE_A, CA_CENTRE_A = 4.8, 4.0, 4.1, 4.1
 """Least distances of C-alpha atoms of residues two apart and of others, of centres of residues, and of a C-alpha atom
 from a centre: of the pairs below 8 Å in pdb5k's all-atom validation chains at most five in a thousand are closer."""
 
+C_CD_A, C_CD_WIDTH_A = 2.4, 0.05
+"""Least distance of the C before a proline from its CD, and the deviation that costs 1. It is 2.51 Å where the ring
+lies in the plane of the peptide bond, as it must, and less with any other phi."""
+
 COARSE_PEPTIDE, COARSE_WIDTH_A, COARSE_STAY_A, COARSE_REACH_A = 0.2, 0.3, 2.0, 3.0
 """While residues are pulled apart: the share of a peptide's error that counts, what else costs 1, and how much farther
 residues may be that are watched."""
 
-ROUNDS, STEPS = 20, 25
-"""Rounds of each stage at most, and steps of the optimiser in one; then pairs of atoms are searched for again."""
+ROUNDS, STEPS, MEMORY = 20, 25, 20
+"""Rounds of each stage at most, steps of the optimiser in one, and how many of these it remembers; then pairs of atoms
+are searched for again."""
 
-ENOUGH = 0.1
-"""A round in which the cost falls by less than this share is the last."""
+COARSE_ENOUGH, ENOUGH, HARDLY = 0.3, 0.1, 0.02
+"""A round in which the cost falls by less than this share is the last: of those that pull residues apart, where no
+atoms clash, and where some do."""
 
-MOVES = 3 + 3 + 7
-"""Ways that a residue can move: a turn, a shift, and seven torsions."""
-
-
-class Pairs(NamedTuple):
-    """Atoms that clash or may soon: two indices into the 14 N atoms [P], and the least distance allowed [P] in Å."""
-
-    first: Tensor
-    second: Tensor
-    lowest: Tensor
-
-
-class Crowd(NamedTuple):
-    """Points of residues that are too near or may soon be: C-alpha atoms (0) or centres (1) of residues [P], [P]."""
-
-    one: int
-    other: int
-    first: Tensor
-    second: Tensor
-    lowest: Tensor
+NOTHING = 1e-12
+"""A cost of which no share is taken."""
 
 
 def relax(types: Tensor, backbone: Frames, torsions: Tensor, follows: Tensor) -> Tensor:
@@ -83,93 +75,109 @@ def relax(types: Tensor, backbone: Frames, torsions: Tensor, follows: Tensor) ->
 
     Limited-memory BFGS (Liu & Nocedal, Math. Program. 45, 503 (1989), doi:10.1007/BF01589116).
     """
-    chain = _Chain(types.clamp(max=UNKNOWN), backbone, torsions, follows)
-    move = torch.zeros(len(types), MOVES, dtype=torch.float64, device=types.device, requires_grad=True)
-    with torch.enable_grad():
-        for _ in range(ROUNDS):
-            if not _falls(_optimizer(move), partial(chain.coarse_cost, move, chain.crowded(move))):
-                break
-        for _ in range(ROUNDS):
-            pairs = near_pairs(chain.atoms(move).detach(), chain.types)
-            if not _falls(_optimizer(move), partial(chain.cost, move, pairs)):
-                break
-    return chain.atoms(move).detach().to(backbone.translation.dtype)
+    chain = _Relaxation(types.clamp(max=UNKNOWN), backbone, torsions, follows)
+    move = torch.zeros(len(types), MOVES, dtype=torch.float64)
+    for _ in range(ROUNDS):
+        move, gain = chain.descend(move, chain.coarse_bounds(move), COARSE_STAY_A)
+        if gain < COARSE_ENOUGH:
+            break
+    near = chain.near(move)
+    for _ in range(ROUNDS):
+        move, gain = chain.descend(move, Bounds.joined([chain.bonds, near]), STAY_A)
+        near = chain.near(move)
+        clash = bool((near.missed(chain.points(move)) < -MARGIN_A).any())
+        if gain < (HARDLY if clash else ENOUGH):
+            break
+    return chain.pose(move).atoms.to(backbone.translation.dtype)
 
 
-class _Chain:
-    """A predicted chain, to be moved by [N, 13]: a turn and a shift of each residue, and turns about its torsions."""
+class _Relaxation(MovableChain):
+    """A predicted chain and what it should become. Points of bounds: 14 N atoms, then N centres of residues."""
 
     def __init__(self, types: Tensor, backbone: Frames, torsions: Tensor, follows: Tensor) -> None:
-        self.types, self.follows = types, follows
-        self.backbone = Frames(backbone.rotation.detach().double(), backbone.translation.detach().double())
-        self.sine, self.cosine = torsions.detach().double().unbind(-1)
+        super().__init__(types, backbone, torsions)
+        self.peptides = peptide_bonds(follows)
+        self.bonds = Bounds.joined([self.peptides, ring_bonds(types, follows)])
+        self.bonded = torch.diag(follows[1:], 1)
+        has = look_up("has_atom14", types).double()
+        self.share = (has / has.sum(-1, keepdim=True))[..., None]
 
-    def atoms(self, move: Tensor) -> Tensor:
-        """[N, 14, 3] in Å."""
-        sine, cosine = torch.sin(move[:, 6:]), torch.cos(move[:, 6:])
-        turned = [self.sine * cosine + self.cosine * sine, self.cosine * cosine - self.sine * sine]
-        groups = frames_of_torsions(self.types, self.backbone.update(move[:, :6]), torch.stack(turned, -1))
-        return place_atoms(self.types, groups)
+    def descend(self, move: Tensor, bounds: Bounds, stay_a: float) -> tuple[Tensor, float]:
+        """The move after one round, and the share by which that lowered the cost."""
+        costs: list[float] = []
 
-    def coarse_cost(self, move: Tensor, crowded: Sequence[Crowd]) -> Tensor:
-        """As `cost`, with residues instead of atoms; a prediction may be left by far."""
-        atoms = self.atoms(move)
-        points = self.points(atoms)
-        errors = [
-            COARSE_PEPTIDE * peptide_errors(atoms, self.follows),
-            (atoms[:, 1] - self.backbone.translation) / COARSE_STAY_A,
-        ]
-        for crowd in crowded:
-            apart = length(points[crowd.one][crowd.first] - points[crowd.other][crowd.second])
-            errors.append(torch.relu(crowd.lowest - apart) / COARSE_WIDTH_A)
-        return _sum_of_squares(errors, move)
+        def cost(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = self.cost(torch.from_numpy(flat).view_as(move), bounds, stay_a)
+            costs.append(float(value))
+            return costs[-1], gradient.flatten().numpy()
 
-    def points(self, atoms: Tensor) -> tuple[Tensor, Tensor]:
-        """C-alpha atoms and centres of residues [N, 3]."""
-        has = look_up("has_atom14", self.types)[..., None]
-        return atoms[:, 1], (atoms * has).sum(1) / has.sum(1)
+        start, options = move.flatten().numpy(), {"maxiter": STEPS, "maxcor": MEMORY}
+        found = minimize(cost, start, jac=True, method="L-BFGS-B", options=options)
+        return torch.from_numpy(found.x).view_as(move), 1 - found.fun / max(costs[0], NOTHING)
 
-    def crowded(self, move: Tensor) -> list[Crowd]:
-        """Residues two or more apart that are too near, or may soon be."""
-        points = self.points(self.atoms(move).detach())
-        found = []
-        for one, other, least in ((0, 0, CA_A), (1, 1, CENTRE_A), (0, 1, CA_CENTRE_A), (1, 0, CA_CENTRE_A)):
-            near = torch.cdist(points[one], points[other]) < least + COARSE_REACH_A
-            first, second = torch.nonzero(near.triu(2), as_tuple=True)
+    def cost(self, move: Tensor, bounds: Bounds, stay_a: float) -> tuple[Tensor, Tensor]:
+        """What is minimised, and its gradient [N, 13]."""
+        pose = self.pose(move)
+        cost, by_point = bounds.cost(self._points(pose.atoms))
+        by_atom, by_centre = by_point.split([14 * len(move), len(move)])
+        by_atom = by_atom.view_as(pose.atoms) + self.share * by_centre[:, None]
+        gone = (pose.atoms[:, 1] - self.backbone.translation) / stay_a
+        by_atom[:, 1] += 2 / stay_a * gone
+        return cost + gone.square().sum(), self.gradient(pose, by_atom)
+
+    def points(self, move: Tensor) -> Tensor:
+        """[15 N, 3] in Å."""
+        return self._points(self.pose(move).atoms)
+
+    def coarse_bounds(self, move: Tensor) -> Bounds:
+        """Peptide bonds, and residues that are too near or may soon be."""
+        atoms, centres = self.points(move).split([14 * len(move), len(move)])
+        number = torch.arange(len(move))
+        ca, centre = (atoms[1::14], 14 * number + 1), (centres, number + 14 * len(move))
+        found = [replace(self.peptides, weight=COARSE_PEPTIDE**2 * self.peptides.weight)]
+        for one, other, least in (
+            (ca, ca, CA_A), (centre, centre, CENTRE_A), (ca, centre, CA_CENTRE_A), (centre, ca, CA_CENTRE_A)
+        ):  # fmt: skip
+            near = torch.cdist(one[0], other[0]) < least + COARSE_REACH_A
+            first, second = torch.nonzero(near.triu(1) & ~self.bonded, as_tuple=True)
             lowest = torch.full_like(first, least, dtype=torch.float64)
-            if one == other == 0:
+            if one is other is ca:
                 lowest[second - first == 2] = CA_TWO_APART_A
-            found.append(Crowd(one, other, first, second, lowest))
-        return found
+            found.append(Bounds.of(one[1][first], other[1][second], lowest, torch.inf, COARSE_WIDTH_A**-2))
+        return Bounds.joined(found)
 
-    def cost(self, move: Tensor, pairs: Pairs) -> Tensor:
-        """What is minimised; its gradient goes to `move`."""
-        atoms = self.atoms(move)
-        flat = atoms.flatten(0, 1)
-        overlap = torch.relu(pairs.lowest + MARGIN_A - length(flat[pairs.first] - flat[pairs.second]))
-        gone = atoms[:, 1] - self.backbone.translation
-        errors = [peptide_errors(atoms, self.follows), ring_errors(atoms, self.types), overlap / OVERLAP_WIDTH_A,
-                  gone / STAY_A]  # fmt: skip
-        return _sum_of_squares(errors, move)
+    def near(self, move: Tensor) -> Bounds:
+        """Atoms that clash, or may soon."""
+        return near_pairs(self.pose(move).atoms, self.types)
+
+    def _points(self, atoms: Tensor) -> Tensor:
+        return torch.cat([atoms.flatten(0, 1), (atoms * self.share).sum(1)])
 
 
-def peptide_errors(atom14: Tensor, follows: Tensor) -> Tensor:
-    """Deviations [N - 1, 6] of the distances across peptide bonds, in units of PEPTIDE_A; zero where there is none."""
-    ideal = _peptide_distances().to(atom14)
-    before, after = ([pair[side] for pair in PEPTIDE_PAIRS] for side in range(2))
-    return (length(atom14[:-1, before] - atom14[1:, after]) - ideal) / PEPTIDE_A * follows[1:, None]
+def peptide_bonds(follows: Tensor) -> Bounds:
+    """Distances across each peptide bond."""
+    (after,) = torch.nonzero(follows[1:], as_tuple=True)
+    pairs = [
+        Bounds.of(14 * after + one, 14 * (after + 1) + other, distance, distance, PEPTIDE_A**-2)
+        for (one, other), distance in zip(PEPTIDE_PAIRS, _peptide_distances(), strict=True)
+    ]
+    return Bounds.joined(pairs)
 
 
-def ring_errors(atom14: Tensor, types: Tensor) -> Tensor:
-    """Deviations of the bond N-CD of prolines from its length, in units of PEPTIDE_A: it depends on their torsions."""
-    proline = TYPE_OF_NAME["PRO"]
-    nitrogen, delta = 0, COLUMN14[proline]["CD"]
-    atoms = atom14[types == proline]
-    return (length(atoms[:, nitrogen] - atoms[:, delta]) - BOND_MEAN[proline, nitrogen, delta]) / PEPTIDE_A
+def ring_bonds(types: Tensor, follows: Tensor) -> Bounds:
+    """The rings of prolines: the bond N-CD, whose length depends on their torsions, and CD far from the C before."""
+    proline, nitrogen, carbon = TYPE_OF_NAME["PRO"], 0, 2
+    delta = COLUMN14[proline]["CD"]
+    (where,) = torch.nonzero(types == proline, as_tuple=True)
+    length = float(BOND_MEAN[proline, nitrogen, delta])
+    closed = Bounds.of(14 * where + nitrogen, 14 * where + delta, length, length, PEPTIDE_A**-2)
+    joined = where[follows[where]]
+    flat = Bounds.of(14 * (joined - 1) + carbon, 14 * joined + delta, C_CD_A, torch.inf, C_CD_WIDTH_A**-2)
+    return Bounds.joined([closed, flat])
 
 
-def near_pairs(atom14: Tensor, types: Tensor) -> Pairs:
-    """The pairs of a chain's atoms [N, 14, 3].
+def near_pairs(atom14: Tensor, types: Tensor) -> Bounds:
+    """The pairs of a chain's atoms [N, 14, 3] that clash or may soon, kept a margin farther apart.
 
     As for `overlaps`, atoms of one residue, those of a peptide bond and two sulphurs of cysteines do not count.
     """
@@ -187,23 +195,8 @@ def near_pairs(atom14: Tensor, types: Tensor) -> Pairs:
     counts[j - i == 1, carbon, nitrogen] = False
     counts[(types[i] == cysteine) & (types[j] == cysteine), sulphur, sulphur] = False
     pair, one, other = torch.nonzero(counts & (torch.cdist(atom14[i], atom14[j]) < lowest + REACH_A), as_tuple=True)
-    return Pairs(i[pair] * 14 + one, j[pair] * 14 + other, lowest[pair, one, other])
-
-
-def _optimizer(move: Tensor) -> torch.optim.LBFGS:
-    return torch.optim.LBFGS([move], max_iter=STEPS, line_search_fn="strong_wolfe")
-
-
-def _falls(optimizer: torch.optim.LBFGS, cost: Callable[[], Tensor]) -> bool:
-    """Move for one round; whether that was worth another."""
-    before = optimizer.step(cost)
-    return bool(cost() < (1 - ENOUGH) * before)
-
-
-def _sum_of_squares(errors: Sequence[Tensor], move: Tensor) -> Tensor:
-    total = torch.stack([error.square().sum() for error in errors]).sum()
-    (move.grad,) = torch.autograd.grad(total, [move])
-    return total.detach()
+    least = lowest[pair, one, other] + MARGIN_A
+    return Bounds.of(14 * i[pair] + one, 14 * j[pair] + other, least, torch.inf, OVERLAP_WIDTH_A**-2)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import torch
 
-from protein.data.residues import types_of
+from protein.data.residues import COLUMN14, types_of
 from protein.geometry.all_atom import frames_of_atoms, frames_of_torsions, place_atoms
 from protein.geometry.atom_layout import atom14_to_atom37
 from protein.geometry.frames import Frames
@@ -56,6 +56,28 @@ def test_a_gap_is_not_closed():
     follows[20] = False
     after = relax(types, Frames(backbone.rotation, far), torsions, follows)
     assert (after[20, 1] - after[19, 1]).norm() > 40
+
+
+def test_ends_beside_a_gap_that_lie_on_each_other_come_apart():
+    types, backbone, torsions, follows = parts(noise_a=0.0)
+    ca = backbone.translation
+    onto = ca + (ca[19] - ca[20]) * (torch.arange(len(types)) >= 20)[:, None]
+    follows[20] = False
+    after = relax(types, Frames(backbone.rotation, onto), torsions, follows)
+    assert clashes(after, look_up("has_atom14", types), types) == 0
+    assert (after[20, 1] - after[19, 1]).norm() > 3.5
+
+
+def test_rings_of_prolines_lie_in_the_plane_of_their_peptide_bond():
+    types, backbone, torsions, follows = parts(noise_a=0.0)
+    proline = SEQUENCE.index("P")
+    carbon, nitrogen, delta = 2, 0, COLUMN14[types[proline]]["CD"]
+    turned = backbone.rotation.clone()
+    turned[proline] = turned[proline] @ torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # the ring where the chain was
+    after = relax(types, Frames(turned, backbone.translation), torsions, follows)
+    assert clashes(after, look_up("has_atom14", types), types) == 0
+    assert (after[proline - 1, carbon] - after[proline, delta]).norm() > 2.3
+    assert ((after[proline, nitrogen] - after[proline, delta]).norm() - 1.47).abs() < 0.05
 
 
 def test_a_turned_prediction_relaxes_to_the_turned_structure():
