@@ -64,6 +64,10 @@ class UNetModel(Section):
     channels: Channels = Field(default=32, description="features of a point on the finest level; they double below")
     levels: int = Field(default=3, ge=1, le=8, description="resolutions, each half of the one above")
     blocks: int = Field(default=1, ge=1, le=16, description="residual blocks of a level, on each way")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of feature maps left out in training")
+    networks: int = Field(
+        default=1, ge=1, le=64, description="whose mean is forecast, each trained on its part of a batch"
+    )
 
 
 class ViTModel(Section):
@@ -149,7 +153,9 @@ class ForecastSettings(Section):
 class Rollout(Section):
     """How far ahead is trained and validated."""
 
-    targets: int = Field(default=1, ge=1, le=200, description="steps of a forecast that the loss sees at the end")
+    targets: int = Field(
+        default=1, ge=1, le=200, description="steps, or looks with at_once, of a forecast that the loss sees at the end"
+    )
     grow_until: float = Field(default=0.0, ge=0, le=1, description="share of the run in which targets grow from 1")
     validation: int | None = Field(default=None, ge=1, le=1000, description="steps that validation sees; null: targets")
     members: int = Field(default=1, ge=1, le=64, description="of an ensemble in training, with forecast.noise")
@@ -200,12 +206,14 @@ class TrainConfig(RunConfig):
         steps = self.forecast.steps
         if list(steps) != sorted(set(steps)) or steps[0] < 1 or any(step % steps[0] for step in steps):
             raise ValueError(f"forecast.steps={list(steps)}: expected rising multiples of the first, such as [1,2,4]")
-        ahead = max(self.rollout.targets, self.rollout.validation or 1)
-        if self.forecast.at_once and (self.forecast.noise or ahead > 1):
+        if self.forecast.at_once and self.forecast.noise:
+            raise ValueError(f"forecast.at_once with forecast.noise={self.forecast.noise}: it has none; choose one")
+        rolled = max(self.rollout.targets, self.rollout.validation or 1) > 1
+        if self.forecast.at_once and rolled and steps != tuple(range(1, len(steps) + 1)):
             raise ValueError(
                 f"forecast.at_once with rollout.targets={self.rollout.targets}, rollout.validation="
-                f"{self.rollout.validation} and forecast.noise={self.forecast.noise}: a look ahead is one step and "
-                "has no noise; leave these at 1, null and 0"
+                f"{self.rollout.validation} and forecast.steps={list(steps)}: the next look needs every state; set "
+                "steps to 1, 2, 3, ... without a gap, or targets to 1 and validation to null"
             )
         if self.forecast.shrink and self.forecast.noise:
             raise ValueError("forecast.shrink with forecast.noise: members have to differ as weather does; choose one")

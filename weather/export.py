@@ -24,32 +24,33 @@ TIMES = np.datetime64("2000-01-01T00", "ns") + np.arange(3) * np.timedelta64(220
 
 
 class Step(nn.Module):
-    """One step of a deterministic model."""
+    """One step of a deterministic model: of one size, or of all sizes where they come at once."""
 
     def __init__(self, stepper: Stepper) -> None:
         super().__init__()
         self.stepper = stepper
 
-    def forward(self, history: Tensor, forcings: Tensor) -> tuple[Tensor]:
-        return (self.stepper(history, forcings[:, None])[:, 0],)
+    def forward(self, history: Tensor, forcings: Tensor, climate: Tensor | None = None) -> tuple[Tensor]:
+        size = None if self.stepper.at_once else 0
+        return (self.stepper(history, forcings[:, None], None, size, climate),)
 
 
 def exportable(name: str | Path, device: str = "cpu") -> tuple[Exportable, dict[str, Any]]:
     """A forecaster's step, ready for `common.export.export`, and its card.
 
-    Raises ConfigError for an ensemble model, or one with several sizes of a step.
+    Raises ConfigError for an ensemble model, or one that is told which of several sizes a step has.
     """
     forecaster = Forecaster.from_pretrained(name, device)
     return exportable_step(forecaster), forecaster.card
 
 
 def exportable_step(forecaster: Forecaster) -> Exportable:
-    """One output, state [B, C, H, W]."""
+    """One output, states [B, S, C, H, W] of S sizes of a step."""
     stepper, card = forecaster.stepper, forecaster.card
-    if stepper.noise or len(stepper.steps) > 1 or card.get("deviations"):
+    if stepper.noise or (len(stepper.steps) > 1 and not stepper.at_once):
         raise ConfigError(
-            f"{card['name']} cannot be exported: it takes noise, a climate or several sizes of a step; a network from "
-            "history and forcings to one next state can"
+            f"{card['name']} cannot be exported: it takes noise or is told the size of a step; a network from history "
+            "and forcings to the next states can"
         )
     height, width = forecaster.grid.shape
     channels, forcings = len(forecaster.channels), len(forecaster.forcings.channels)
@@ -62,10 +63,16 @@ def exportable_step(forecaster: Forecaster) -> Exportable:
         ),
         "forcings": Input(
             ("states", forcings, height, width),
-            f"at the time that is forecast: {', '.join(forecaster.forcings.channels)} (weather.data.forcings)",
+            f"at the first time that is forecast: {', '.join(forecaster.forcings.channels)} (weather.data.forcings)",
         ),
     }
-    outputs = {"state": Output(f"{forecaster.lead_step_h:g} h later", stepper.tendency_std[0][:, None, None])}
+    if card.get("deviations"):
+        inputs["climate"] = Input(
+            ("states", forecaster.history + len(stepper.steps), channels, height, width),
+            "what is usual at the times of the history and of the output (weather.data.climate)",
+        )
+    later = ", ".join(f"{step * forecaster.step_h:g}" for step in stepper.steps)
+    outputs = {"states": Output(f"{later} h after the last of the history", stepper.tendency_std[..., None, None])}
     examples = [_example(forecaster, times) for times in (TIMES, TIMES[:1])]
     return Exportable(Step(stepper), inputs, outputs, examples)
 
@@ -77,5 +84,10 @@ def _example(forecaster: Forecaster, times: np.ndarray) -> Example:
     shape = len(times), forecaster.history, len(forecaster.channels), *forecaster.grid.shape
     noise = torch.randn(shape, generator=generator).to(forecaster.device)
     history = stepper.mean[:, None, None] + stepper.std[:, None, None] * noise
-    forcings = forecaster.forcings.at(times)
-    return Example({"history": history, "forcings": forcings}, {"state": stepper(history, forcings[:, None])[:, 0]})
+    inputs = {"history": history, "forcings": forecaster.forcings.at(times)}
+    if forecaster.card.get("deviations"):
+        assert forecaster.climate is not None
+        steps = np.array([*range(1 - forecaster.history, 1), *stepper.steps]) - stepper.steps[0]
+        seconds = steps * round(forecaster.step_h * 3600)
+        inputs["climate"] = forecaster.climate.at(times[:, None] + seconds.astype("timedelta64[s]"))
+    return Example(inputs, {"states": Step(stepper)(**inputs)[0]})

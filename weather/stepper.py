@@ -73,22 +73,23 @@ class Stepper(nn.Module):
         size: int | None = 0,
         climate: Tensor | None = None,
     ) -> Tensor:
-        """Forecast of as many steps as there are forcings; with `size` None, of one step of each size at once.
+        """Forecast of as many steps as there are forcings; with `size` None, of all sizes in each, the next from there.
 
         history   [B, K, C, H, W], physical units, oldest first
-        forcings  [B, T, F, H, W], at the times that are forecast; of all sizes at once T = 1, at the first of them
+        forcings  [B, T, F, H, W], at the times that are forecast; of all sizes at once at the first of each step
         noise     [B, T, D]
         size      which of `steps`
-        climate   [B, K + T, C, H, W], of the history and of what is forecast, where the model has one
+        climate   [B, K + T, C, H, W], of the history and of what is forecast, where the model has one; of all sizes at
+                  once [B, K + T S, C, H, W]
 
-        Returns [B, T, C, H, W], or [B, S, C, H, W]
+        Returns [B, T, C, H, W], or [B, T S, C, H, W]; for T > 1 of the latter sizes have to be 1, 2, ..., S
         """
-        if size is None:
-            return self._all_sizes(history, forcings[:, 0], climate)
         states, past = [], history.shape[1]
+        count = 1 if size is not None else len(self.steps)
         for step in range(forcings.shape[1]):
             condition = self._condition(history, noise[:, step] if noise is not None else None, size)
-            usual = climate[:, step : step + past + 1] if climate is not None else None
+            first = step * count
+            usual = climate[:, first : first + past + count] if climate is not None else None
             arguments = history, forcings[:, step], condition, size, usual
             if self.save_memory and self.training and forcings.shape[1] > 1:
                 following = checkpoint(self.step, *arguments, use_reentrant=False)
@@ -96,22 +97,24 @@ class Stepper(nn.Module):
                 following = self.step(*arguments)
             assert isinstance(following, Tensor)
             states.append(following)
-            history = torch.cat([history[:, 1:], following[:, None]], dim=1)
-        return torch.stack(states, dim=1)
+            history = torch.cat([history, following], dim=1)[:, -past:]
+        return torch.cat(states, dim=1)
 
     def step(
-        self, history: Tensor, forcings: Tensor, condition: Tensor | None, size: int, climate: Tensor | None = None
+        self,
+        history: Tensor,
+        forcings: Tensor,
+        condition: Tensor | None,
+        size: int | None,
+        climate: Tensor | None = None,
     ) -> Tensor:
-        """One step, [B, K, C, H, W] -> [B, C, H, W]; climate [B, K + 1, C, H, W]."""
+        """One step, [B, K, C, H, W] -> [B, 1, C, H, W], or [B, S, C, H, W]; climate [B, K + 1 or S, C, H, W]."""
         change = self._change(history, forcings, condition, climate)
+        if size is None:
+            return self._changed(history, change, self.tendency_std, climate)
         if self.at_once:
             change = change.unflatten(1, (len(self.steps), -1))[:, size]
-        return self._changed(history, change, self.tendency_std[size], climate)[:, 0]
-
-    def _all_sizes(self, history: Tensor, forcings: Tensor, climate: Tensor | None) -> Tensor:
-        """[B, K, C, H, W] -> [B, S, C, H, W]; climate [B, K + S, C, H, W]."""
-        change = self._change(history, forcings, None, climate).unflatten(1, (len(self.steps), -1))
-        return self._changed(history, change, self.tendency_std, climate)
+        return self._changed(history, change, self.tendency_std[size], climate)
 
     def _change(self, history: Tensor, forcings: Tensor, condition: Tensor | None, climate: Tensor | None) -> Tensor:
         """What the network says, [B, C or S C, H, W]."""
@@ -126,16 +129,16 @@ class Stepper(nn.Module):
         return change.to(history.dtype)
 
     def _changed(self, history: Tensor, change: Tensor, unit: Tensor, climate: Tensor | None) -> Tensor:
-        """States [B, T, C, H, W] from changes [B, T, C, H, W], or [B, C, H, W] of one, in units [T, C] or [C]."""
+        """States [B, T, C, H, W] from changes [B, T C, H, W] in units [T, C], or of one [C]."""
         following = history[:, -1:] + self._columns(unit) * change.reshape(change.shape[0], -1, *history.shape[2:])
         if climate is not None:
             past = history.shape[1]
             following = following + climate[:, past:] - climate[:, [past - 1]]
         return torch.where(self._columns(self.nonnegative), following.clamp(min=0), following)
 
-    def _condition(self, history: Tensor, noise: Tensor | None, size: int) -> Tensor | None:
+    def _condition(self, history: Tensor, noise: Tensor | None, size: int | None) -> Tensor | None:
         parts = [] if noise is None else [noise]
-        if len(self.steps) > 1 and not self.at_once:
+        if len(self.steps) > 1 and size is not None and not self.at_once:
             which = torch.full((len(history),), size, device=history.device)
             parts.append(F.one_hot(which, len(self.steps)).to(history.dtype))
         return torch.cat(parts, dim=1) if parts else None

@@ -66,9 +66,11 @@ def make_task(config: TrainConfig, source: Source, device: torch.device) -> Fore
     torch.manual_seed(config.seed)
     forecast, rollout = config.forecast, config.rollout
     horizon = Horizon(rollout.targets, rollout.validation or rollout.targets, rollout.grow_until)
+    furthest = max(forecast.steps)
+    apart = max(step * max(1, horizon.validation // step) for step in forecast.steps)
     reach = {
-        "train": rollout.targets * max(forecast.steps),
-        "val": max(step * max(1, horizon.validation // step) for step in forecast.steps),
+        "train": rollout.targets * furthest,
+        "val": horizon.validation * furthest if forecast.at_once else apart,
     }
     windows = {split: windows_of(source, split, forecast.history + n, device) for split, n in reach.items()}
     step_h = source.step_h * forecast.steps[0]

@@ -88,13 +88,13 @@ class ForecastTask(Task):
 
     def loss(self, forward: Forward, batch: WindowBatch) -> Tensor:
         if self.stepper.at_once:
-            return self._all_sizes(forward, batch).mean(dim=1)
+            return self._all_sizes(forward, batch, self._targets).mean(dim=1)
         size = mixed_seed(self._seed) % len(self.stepper.steps)
         return self._scored(*self._roll_out(forward, batch, self._targets, size), size).mean(dim=1)
 
     def metrics(self, forward: Forward, batch: WindowBatch) -> dict[str, Value]:
         """`loss` over the whole horizon and all sizes of a step; `first_step` of the first step of the first size."""
-        losses = [self._all_sizes(forward, batch)] if self.stepper.at_once else []
+        losses = [self._all_sizes(forward, batch, self.horizon.validation)] if self.stepper.at_once else []
         for size, stride in enumerate(() if losses else self.stepper.steps):
             targets = max(1, self.horizon.validation // stride)
             losses.append(self._scored(*self._roll_out(forward, batch, targets, size), size))
@@ -112,12 +112,14 @@ class ForecastTask(Task):
         forecast = forward(start, forcings, noise, size, self._usual(batch, places))
         return forecast.unflatten(0, (-1, self.members)).transpose(1, 2), batch.state[:, places]
 
-    def _all_sizes(self, forward: Forward, batch: WindowBatch) -> Tensor:
-        """Loss of one look ahead, by size of a step [B, S]."""
-        places = self.history - 1 + np.array(self.stepper.steps)
-        forcings = self.forcings.at(batch.times[:, places[0]])[:, None]
+    def _all_sizes(self, forward: Forward, batch: WindowBatch, targets: int) -> Tensor:
+        """Loss of `targets` looks ahead, by size of a step [B, T S]."""
+        steps = np.array(self.stepper.steps)
+        places = self.history - 1 + steps[-1] * np.arange(targets)[:, None] + steps
+        times = batch.times[:, places[:, 0]]
+        forcings, places = self.forcings.at(times.reshape(-1)).unflatten(0, times.shape), places.reshape(-1)
         forecast = forward(batch.state[:, : self.history], forcings, None, None, self._usual(batch, places))
-        return self._scored(forecast[:, :, None], batch.state[:, places], slice(None))
+        return self._scored(forecast[:, :, None], batch.state[:, places], [*range(len(steps))] * targets)
 
     def _usual(self, batch: WindowBatch, places: np.ndarray) -> Tensor | None:
         """The climate of the history and of `places` [T] in the window, [B M, K + T, C, H, W]."""
@@ -131,8 +133,8 @@ class ForecastTask(Task):
         starts = torch.from_numpy(batch.times[:, self.history - 1].astype(np.int64)).to(batch.state.device)
         return normal(self._seed, starts, self.members, targets, self.stepper.noise).flatten(0, 1)
 
-    def _scored(self, forecast: Tensor, truth: Tensor, size: int | slice) -> Tensor:
-        """[B, T]; of a slice of the sizes one step each."""
+    def _scored(self, forecast: Tensor, truth: Tensor, size: int | list[int]) -> Tensor:
+        """[B, T]; of several sizes that of each step."""
         unit = self.stepper.tendency_std[size][..., None, None]
         forecast, truth = forecast.float() / unit.unsqueeze(-4), truth / unit
         by_channel = (self._loss(forecast, truth) * self.area_weights).mean(dim=(-2, -1))

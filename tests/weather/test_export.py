@@ -14,7 +14,7 @@ from weather.export import exportable, exportable_step
 
 def test_a_shipped_model_agrees_after_export(tmp_path: Path) -> None:
     one, card = exportable("ncep-namerica-t995")
-    assert export(one, card, "torch-export", tmp_path / "out")["state"] < 1e-4
+    assert export(one, card, "torch-export", tmp_path / "out")["states"] < 1e-4
 
 
 def test_an_ensemble_is_refused() -> None:

@@ -115,3 +115,18 @@ def test_all_sizes_at_once_are_each_of_them() -> None:
     for number, lead in enumerate((1, 2, 4)):
         torch.testing.assert_close(together[:, number], given[lead][:, 0], rtol=1e-5, atol=1e-5)
     assert (together[:, 1] - together[:, 0]).abs().amax() > 0.1
+
+
+@pytest.mark.parametrize("history", [1, 2, 5])
+def test_a_second_look_goes_on_from_what_the_first_gave(history: int) -> None:
+    """Also where the history holds more or fewer states than a look gives."""
+    model = forecaster(history, steps=(1, 2, 3), at_once=True, deviations=True)
+    model.climate = climate()
+    start = model.start(model.fields(states(8)), "all")
+    given = dict(model.roll_out(start, np.arange(1, 7)))
+    times = start.times[:, None] + np.arange(1 - history, 7) * np.timedelta64(6, "h")
+    with torch.no_grad():
+        forcings = torch.stack([model.forcings.at(times[:, history + first]) for first in (0, 3)], dim=1)
+        together = model.stepper(start.states, forcings, None, None, climate().at(times))
+    for number in range(6):
+        torch.testing.assert_close(together[:, number], given[number + 1][:, 0], rtol=1e-5, atol=1e-5)

@@ -61,6 +61,8 @@ def test_every_experiment_is_a_configuration_of_its_name(experiment: str) -> Non
         ["forecast.steps=[1,3,2]"],
         ["forecast.steps=[2,3]"],
         ["forecast.steps=[1,2]", "forecast.history=2"],
+        ["forecast.steps=[1,2,4]", "forecast.at_once=true", "rollout.targets=2"],
+        ["forecast.at_once=true", "forecast.noise=4", "rollout.members=2", "loss.name=crps"],
         ["model=none"],
         ["data=grid-files"],
     ],
@@ -100,3 +102,18 @@ def test_the_loss_is_that_of_the_steps_reached(source: Source) -> None:
     for progress, count in ((0.0, 1), (0.3, 2), (0.6, 3), (1.0, 3)):
         torch.testing.assert_close(loss(progress), steps[:, :count].mean(dim=1), rtol=1e-4, atol=0)
     torch.testing.assert_close(task.metrics(task.model, batch)["loss"], steps.mean(dim=1), rtol=1e-4, atol=0)
+
+
+def test_looks_in_a_row_are_scored_state_by_state(source: Source) -> None:
+    """Each state of a look in units of what usually changes that far ahead."""
+    config = config_of(*FLOWS, "model=unet", "model.channels=4", "model.levels=1", "forecast.steps=[1,2]",
+                       "forecast.at_once=true", "rollout.targets=2")  # fmt: skip
+    task = make_task(config, source, torch.device("cpu"))
+    batch = task.batch("train", np.arange(2))
+    forcings = task.forcings.at(batch.times[:, [1, 3]].reshape(-1)).unflatten(0, (2, 2))
+    first = task.model(batch.state[:, :1], forcings[:, :1], None, None)
+    second = task.model(first[:, 1:], forcings[:, 1:], None, None)
+    unit = task.stepper.tendency_std[[0, 1, 0, 1], :, None, None]
+    error = (torch.cat([first, second], dim=1) - batch.state[:, 1:]) / unit
+    expected = (error.square() * task.area_weights).mean(dim=(1, 2, 3, 4))
+    torch.testing.assert_close(task.loss(task.model, batch), expected, rtol=1e-4, atol=0)

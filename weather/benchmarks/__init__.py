@@ -32,12 +32,12 @@ TABLES = Path(__file__).parent
 class Measured:
     """A model's rows: its errors at some lead times on a split.
 
-    columns   by column of the table: channel, lead time in hours, metric
-    experiments  the recipes that make it, one after another
+    columns     by column of the table: channel, lead time in hours, metric
+    experiment  the recipe that makes it
     """
 
     model: str
-    experiments: tuple[str, ...]
+    experiment: str
     columns: dict[str, tuple[str, float, str]]
     split: str = "test"
     members: int = 1
@@ -56,17 +56,11 @@ SPEEDY_COLUMNS = {
 SWE_COLUMNS = _errors("height", "geopotential", (1, 10))
 
 OURS: dict[str, tuple[Measured, ...]] = {
-    "ncep_namerica": (
-        Measured(
-            "ncep-namerica-t995",
-            ("ncep_namerica_t995", "ncep_namerica_t995_rollout"),
-            _errors("t995", "t995", (6, 24, 72, 120)),
-        ),
-    ),
-    "speedy": (Measured("speedy-5p625", ("speedy_5p625", "speedy_5p625_rollout"), SPEEDY_COLUMNS),),
+    "ncep_namerica": (Measured("ncep-namerica-t995", "ncep_namerica_t995", _errors("t995", "t995", (6, 24, 72, 120))),),
+    "speedy": (Measured("speedy-5p625", "speedy_5p625", SPEEDY_COLUMNS),),
     "swe_sfno": (
-        Measured("swe-sfno", ("swe_sfno",), SWE_COLUMNS),
-        *(Measured(f"swe-{name}", (f"swe_{name}",), SWE_COLUMNS) for name in ("fno", "unet")),
+        Measured("swe-sfno", "swe_sfno", SWE_COLUMNS),
+        *(Measured(f"swe-{name}", f"swe_{name}", SWE_COLUMNS) for name in ("fno", "unet")),
     ),
     "weatherbench1": (),
 }
@@ -108,16 +102,13 @@ def _scored(forecaster: Forecaster, measured: Measured, offline: bool, folder: P
 
 
 def _trained(measured: Measured, config: BenchmarkConfig) -> Path:
-    """The model of new runs of its recipes."""
-    model = Path()
-    for experiment in measured.experiments:
-        settings = [f"experiment={experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
-        recipe = load_config("weather", "train", [*settings, "resume=auto"])
-        assert isinstance(recipe, TrainConfig)
-        run_directory = train(recipe)
-        assert run_directory is not None
-        model = run_directory.path / "model"
-    return model
+    """The model of a new run of its recipe."""
+    settings = [f"experiment={measured.experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
+    recipe = load_config("weather", "train", [*settings, "resume=auto"])
+    assert isinstance(recipe, TrainConfig)
+    run_directory = train(recipe)
+    assert run_directory is not None
+    return run_directory.path / "model"
 
 
 def _values(system: str, measured: Measured, frame: pd.DataFrame) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """U-Net on a latitude-longitude plane, Ronneberger et al. 2015, arXiv:1505.04597, with residual blocks.
 
+What comes up is added to what was there, not put beside it, which takes a quarter less arithmetic.
 Every convolution sees the other side of the seam and of the poles on a globe, and the repeated edge around a region.
 Shapes: B samples, C channels, H latitudes, W longitudes, D length of the conditioning vector.
 """
@@ -23,6 +24,8 @@ class UNetConfig:
     """
     levels     resolutions, each half of the one above; channels double at each
     blocks     residual blocks at each level, downwards and again upwards
+    dropout    share of feature maps that a block leaves out in training
+    networks   whose mean is given, each trained on its part of every batch: each errs in its own way
     """
 
     in_channels: int
@@ -33,6 +36,8 @@ class UNetConfig:
     channels: int = 32
     levels: int = 3
     blocks: int = 1
+    dropout: float = 0.0
+    networks: int = 1
     condition: int = 0
 
 
@@ -48,14 +53,18 @@ class BoundedConvolution(nn.Conv2d):
 
 
 class ConvolutionBlock(nn.Module):
-    """Two convolutions around a skip; group normalisation modulated by the conditioning vector."""
+    """Two convolutions around a skip; with a conditioning vector, group normalisation modulated by it.
 
-    def __init__(self, inputs: int, outputs: int, boundary: Boundary, condition: int) -> None:
+    Without one nothing is normalised: how far a field is from its mean says how fast it changes.
+    """
+
+    def __init__(self, inputs: int, outputs: int, boundary: Boundary, condition: int, dropout: float) -> None:
         super().__init__()
         self.first = BoundedConvolution(inputs, outputs, boundary)
         self.second = BoundedConvolution(outputs, outputs, boundary)
-        self.norm = nn.GroupNorm(1, outputs)
+        self.norm = nn.GroupNorm(1, outputs) if condition else nn.Identity()
         self.modulation = Modulation(condition, outputs) if condition else None
+        self.dropout = nn.Dropout2d(dropout)
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
@@ -63,7 +72,7 @@ class ConvolutionBlock(nn.Module):
         if self.modulation is not None and condition is not None:
             scale, shift = self.modulation(condition)
             y = y * scale[:, :, None, None] + shift[:, :, None, None]
-        return self.skip(x) + self.second(F.gelu(y))
+        return self.skip(x) + self.second(self.dropout(F.gelu(y)))
 
 
 class UNet(nn.Module):
@@ -80,31 +89,49 @@ class UNet(nn.Module):
                 "points: expected at least one of each, and two points left on the coarsest level"
             )
         self.config = config
+        self.networks = nn.ModuleList(OneUNet(config) for _ in range(config.networks))
+
+    def forward(self, state: Tensor, condition: Tensor | None = None) -> Tensor:
+        """state [B, C_in, H, W], condition [B, D] where the model has one -> [B, C_out, H, W]"""
+        check_condition(self.config.condition, condition)
+        count = len(self.networks)
+        if not self.training:
+            return torch.stack([network(state, condition) for network in self.networks]).mean(dim=0)
+        conditions = [None] * count if condition is None else condition.tensor_split(count)
+        parts = zip(self.networks, state.tensor_split(count), conditions, strict=True)
+        return torch.cat([network(part, told) for network, part, told in parts])
+
+
+class OneUNet(nn.Module):
+    """One of the networks."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
         widths = [config.channels * 2**level for level in range(config.levels)]
         self.first = BoundedConvolution(config.in_channels, widths[0], config.boundary)
         self.down = nn.ModuleList(self._level(widths[max(i - 1, 0)], width) for i, width in enumerate(widths))
-        self.up = nn.ModuleList(self._level(fine + coarse, fine) for fine, coarse in pairwise(widths))
+        self.lift = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
+        self.up = nn.ModuleList(self._level(width, width) for width in widths[:-1])
         self.last = BoundedConvolution(widths[0], config.out_channels, config.boundary)
 
     def _level(self, inputs: int, outputs: int) -> nn.ModuleList:
         config = self.config
         return nn.ModuleList(
-            ConvolutionBlock(outputs if i else inputs, outputs, config.boundary, config.condition)
+            ConvolutionBlock(outputs if i else inputs, outputs, config.boundary, config.condition, config.dropout)
             for i in range(config.blocks)
         )
 
-    def forward(self, state: Tensor, condition: Tensor | None = None) -> Tensor:
-        """state [B, C_in, H, W], condition [B, D] where the model has one -> [B, C_out, H, W]"""
-        check_condition(self.config.condition, condition)
+    def forward(self, state: Tensor, condition: Tensor | None) -> Tensor:
         x, skips = self.first(state), []
         for level, stage in enumerate(self.down):
             if level:
                 x = F.avg_pool2d(x, 2, ceil_mode=True)
             x = self._run(stage, x, condition)
             skips.append(x)
-        for skip, stage in zip(reversed(skips[:-1]), reversed(self.up), strict=True):
-            x = F.interpolate(x, size=skip.shape[2:], mode="nearest")
-            x = self._run(stage, torch.cat([skip, x], dim=1), condition)
+        for skip, lift, stage in zip(reversed(skips[:-1]), reversed(self.lift), reversed(self.up), strict=True):
+            x = skip + F.interpolate(lift(x), size=skip.shape[2:], mode="nearest")
+            x = self._run(stage, x, condition)
         return self.last(x)
 
     def _run(self, stage: nn.Module, x: Tensor, condition: Tensor | None) -> Tensor:

@@ -75,3 +75,17 @@ def test_says_what_does_not_fit():
         UNet(UNetConfig(1, 1, 8, 8, levels=4))
     with pytest.raises(ConfigError, match="20 by 5 modes"):
         FNO(FNOConfig(1, 1, 16, 16, modes_north_south=20))
+
+
+def test_networks_are_trained_apart_and_give_their_mean() -> None:
+    """A part of a batch moves one network; where a batch has fewer samples, a network sees none."""
+    torch.manual_seed(0)
+    model = UNet(UNetConfig(2, 3, 8, 16, channels=4, levels=2, condition=5, networks=3))
+    state, condition = torch.randn(7, 2, 8, 16), torch.randn(7, 5)
+    each = [network(state, condition) for network in model.networks]
+    torch.testing.assert_close(model.eval()(state, condition), sum(each) / 3)
+    apart = torch.cat([each[0][:3], each[1][3:5], each[2][5:]])
+    torch.testing.assert_close(model.train()(state, condition), apart)
+    model(state[:2], condition[:2]).sum().backward()
+    moved = [any(bool(p.grad.any()) for p in one.parameters() if p.grad is not None) for one in model.networks]
+    assert moved == [True, True, False]
