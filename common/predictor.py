@@ -69,10 +69,16 @@ class Predictor(ABC):
         predictor.read_more(folder)
         return predictor
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write model and card as a folder that `from_pretrained` reads; an existing one is replaced as a whole."""
+    def save_pretrained(self, folder: str | Path, half: bool = False) -> Path:
+        """Write model and card as a folder that `from_pretrained` reads; an existing one is replaced as a whole.
+
+        half  weights in 16 bits (IEEE half precision), for half the size; they are read back as 32 bits
+        """
         card = {**self.card, "domain": self.domain, "hyper_parameters": asdict(self.model.config)}  # pyright: ignore
-        files = {"model.safetensors": self.model.state_dict(), "model.json": card, **self.more_files()}
+        weights = self.model.state_dict()
+        if half:
+            weights = {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}
+        files = {"model.safetensors": weights, "model.json": card, **self.more_files()}
         write_artifact(Path(folder), files)
         return Path(folder)
 

@@ -23,6 +23,8 @@ class FoldModel(Section):
     name: Literal["fold"]
     single: Width = Field(default=128, description="features of a residue; a multiple of heads")
     pair: Width = Field(default=32, description="features of a pair of residues; even")
+    stem_width: Width = Field(default=160, description="features of a residue in the stem")
+    stem_blocks: Depth = Field(default=5, description="of the stem: convolutions along the sequence; 0: none")
     sequence_blocks: Depth = Field(default=4, description="of attention and convolution, on the sequence alone")
     blocks: Depth = Field(default=8, description="of the trunk, on residues and pairs")
     heads: int = Field(default=8, ge=1, le=64, description="of attention over residues")
@@ -74,8 +76,10 @@ DataConfig = Annotated[IdealChains | Pdb5k | OwnChains, Field(discriminator="nam
 class Curriculum(Section):
     """What is learned when, in shares of the run."""
 
+    pairs_from: Share = Field(default=0.0, description="before this, secondary structure only, by the stem alone")
     crop: int = Field(default=96, ge=16, le=2048, description="residues in a row that a step sees of a chain")
     structure_from: Share = Field(default=0.5, description="before this, distances and secondary structure only")
+    trunk_until: Share = Field(default=1.0, description="from here on, structure module and confidence alone learn")
     violations_from: Share = Field(default=0.9, description="from here on impossible chemistry costs, too")
     hidden: float = Field(default=0.12, ge=0, le=0.9, description="share of residues hidden in training, to be guessed")
     validation_crop: int = Field(default=256, ge=16, le=4096, description="the same of validation chains")
@@ -109,6 +113,13 @@ class TrainConfig(RunConfig):
     save_as: str | None = Field(
         default=None, min_length=1, description="folder that the trained predictor is also saved to"
     )
+    save_half: bool = Field(default=False, description="save its weights in 16 bits: half the size")
+
+    @model_validator(mode="after")
+    def _has_stem(self) -> TrainConfig:
+        if self.curriculum.pairs_from and not self.model.stem_blocks:
+            raise ValueError("curriculum.pairs_from needs a stem that learns before: set model.stem_blocks")
+        return self
 
 
 class BenchmarkConfig(Section):

@@ -19,6 +19,7 @@ from protein.geometry.relaxation import relax
 from protein.geometry.secondary_structure import assign
 from protein.losses.confidence import expected_aligned_error
 from protein.losses.distogram import contact_probability
+from protein.losses.secondary import most_probable
 from protein.model_inputs import Query
 from protein.models.chunking import slices
 from protein.models.fold_output import FoldOutput
@@ -106,7 +107,7 @@ def from_coordinates(coords: np.ndarray, types: np.ndarray) -> str:
 
 
 def _letters(logits: Tensor) -> str:
-    return "".join(STATES[state] for state in logits.argmax(-1).tolist())
+    return "".join(STATES[state] for state in most_probable(logits).tolist())
 
 
 def _distances(logits: Tensor, keep: bool) -> tuple[np.ndarray | None, np.ndarray]:

@@ -86,12 +86,13 @@ def predictor_of(
     """The trained model with its card."""
     model = Fold(hyper_parameters(config.model))
     model.load_state_dict(weights)
+    folds = config.curriculum.structure_from < 1
     card = {
         "name": config.experiment.replace("_", "-"),
         "description": f"structure of one sequence, learned from {source.facts['title']}",
         "architecture": config.model.name,
-        "fit": True,
-        "relax": True,
+        "fit": folds,
+        "relax": folds,
         "data": dict(source.facts),
         "licence": "Apache-2.0",
         "recipe": config.model_dump(mode="json", exclude={"resume", "check", "run_dir", "offline", "save_as"}),
@@ -113,7 +114,7 @@ def _conclude(
     scores = score_chains(predictor, source.splits["val"])
     predictor.card["metrics"] = {f"val_{name}": value for name, value in summary(scores).items()}
     for folder in filter(None, (run.path / "model", config.save_as)):
-        predictor.save_pretrained(folder)
+        predictor.save_pretrained(folder, config.save_half)
     report = write_scores(run, f"{config.experiment}: {source.facts['title']}, validation", predictor, scores)
     print("  ".join(f"{name} {value:.3f}" for name, value in summary(scores).items()))
     print(f"model: {run.path / 'model'}  report: {report}")

@@ -30,6 +30,7 @@ from protein.losses import (
     ca_fape,
     distogram_loss,
     masked_msa_loss,
+    most_probable,
     plddt_loss,
     secondary_loss,
     side_chain_fape,
@@ -40,8 +41,9 @@ from protein.losses import (
 from protein.losses.distogram import contact_probability
 from protein.losses.naming import Truth, best_naming
 from protein.metrics import contact_precision, lddt, q3
-from protein.models.fold import MASKED, Fold
+from protein.models.fold import MASKED, Fold, Stage
 from protein.models.fold_output import FoldOutput
+from protein.models.sequence_stem import SequenceOutput
 
 N, CA, C, CB = 0, 1, 2, 4
 """Columns of atom14."""
@@ -94,7 +96,8 @@ class Native:
 class FoldTask(Task):
     """A training sample is a cluster of similar chains, of which one is drawn each time; a validation sample a chain.
 
-    First distances and secondary structure are learned, then structures too; see `config.Curriculum`. What is random
+    First secondary structure may be learned from the sequence alone, then distances, then structures too; see
+    `config.Curriculum`. What is random
     (which chain, which crop, which residues are hidden) is drawn when the loss is computed, from the seed of the step
     and the sample: the same on any number of processes.
     """
@@ -148,12 +151,16 @@ class FoldTask(Task):
         crops = self._crops("train", self._members[drawn], uniform(seeds[1], batch))
         hidden = (uniform(seeds[2], batch, crops.types.shape[1]) < self.curriculum.hidden) & crops.mask
         cycles = 1 + mixed_seed(self._seed, CYCLES) % self.model.config.cycles
-        folding = self._progress >= self.curriculum.structure_from
         types = torch.where(hidden, MASKED, crops.types)
-        output = forward(types, crops.mask, crops.place, cycles=cycles, learn_structure=folding)
+        output = forward(types, crops.mask, crops.place, cycles=cycles, learn=self.stage)
+        if self.stage == "sequence":
+            return self._sequence_loss(output, crops, hidden)
         native = Native.of(crops)
-        total = self._sequence_loss(output, native, hidden)
-        return total + self._structure_loss(output, native) if folding else total
+        if self.stage == "structure":
+            return self._structure_loss(output, native)
+        distances = distogram_loss(output.distogram, native.beta, native.beta_known)
+        total = self.weights.distogram * distances + self._sequence_loss(output, crops, hidden)
+        return total + self._structure_loss(output, native) if self.stage == "all" else total
 
     def metrics(self, forward: Forward, batch: Tensor) -> dict[str, Value]:
         """`loss` of distances and secondary structure, and scores of crops from the middle of chains."""
@@ -167,7 +174,7 @@ class FoldTask(Task):
         scores = {
             "distogram": distogram_loss(output.distogram, native.beta, native.beta_known),
             "precision": precision,
-            "q3": q3(output.secondary.argmax(-1), crops.states),
+            "q3": q3(most_probable(output.secondary), crops.states),
             "lddt": lddt(output.structure.atom14[:, :, CA].float(), crops.atom14[:, :, CA], ca),
         }
         loss = scores["distogram"] + self.weights.secondary * secondary_loss(output.secondary, crops.states)
@@ -182,15 +189,19 @@ class FoldTask(Task):
         room = (counts - length).clamp_min(0)
         return cropped(packed, chains, (where * (room + 1)).long().minimum(room), length)
 
-    def _sequence_loss(self, output: FoldOutput, native: Native, hidden: Tensor) -> Tensor:
-        batch, weights = native.batch, self.weights
+    @property
+    def stage(self) -> Stage:
+        """What is learned now."""
+        if self._progress < self.curriculum.pairs_from:
+            return "sequence"
+        if self._progress < self.curriculum.structure_from:
+            return "distances"
+        return "all" if self._progress < self.curriculum.trunk_until else "structure"
+
+    def _sequence_loss(self, output: FoldOutput | SequenceOutput, crops: ChainBatch, hidden: Tensor) -> Tensor:
         assert output.secondary is not None and output.language is not None
-        guessed = masked_msa_loss(output.language[:, None], batch.types[:, None], hidden[:, None])
-        return (
-            weights.distogram * distogram_loss(output.distogram, native.beta, native.beta_known)
-            + weights.secondary * secondary_loss(output.secondary, batch.states)
-            + weights.residue * guessed
-        )
+        guessed = masked_msa_loss(output.language[:, None], crops.types[:, None], hidden[:, None])
+        return self.weights.secondary * secondary_loss(output.secondary, crops.states) + self.weights.residue * guessed
 
     def _structure_loss(self, output: FoldOutput, native: Native) -> Tensor:
         batch, weights, structure = native.batch, self.weights, output.structure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -25,8 +25,8 @@ from protein.samples import open_source
 from protein.study import train
 
 TABLES = Path(__file__).parent
-OURS = {"pdb5k": {"fold-small": "fold_small"}}
-"""By table: shipped models and the recipes that make them."""
+OURS = {"pdb5k": {"fold-small": ("fold_small_sequence", "fold_small_distances", "fold_small")}}
+"""By table: shipped models and the recipes that make them, one after another."""
 
 COLUMNS = {"lddt": "lddt_ca", "tm": "tm_score", "gdt_ts": "gdt_ts", "precision": "p_long_l5"}
 """Columns of the table and the scores in them; Q3 comes in percent."""
@@ -36,10 +36,10 @@ def run(config: BenchmarkConfig) -> None:
     """Print the table with our rows; write it as table.json and report.html. Of several ranks each scores its share."""
     folder = Path(config.output) if config.output else _new_folder(config.table)
     rows, sections, csv = [], [], {}
-    for model, experiment in OURS[config.table].items():
+    for model, experiments in OURS[config.table].items():
         if not config.train and model not in StructurePredictor.shipped():
             raise ConfigError(f"{model} is not shipped; train=true runs its recipe")
-        path = _trained(experiment, config) if config.train else model
+        path = _trained(experiments, config) if config.train else model
         predictor = StructurePredictor.from_pretrained(path, config.device)
         with process_group(predictor.device, UNEVEN) as world:
             for protocol, values, scores, seconds in _measured(predictor, config.offline, world):
@@ -76,14 +76,17 @@ def _measured(
         yield name, {"q3": 100 * summary(scores)["q3"]}, scores, time.perf_counter() - started
 
 
-def _trained(experiment: str, config: BenchmarkConfig) -> Path:
-    """The model of a new run of the recipe."""
-    settings = [f"experiment={experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
-    recipe = load_config("protein", "train", [*settings, "resume=auto"])
-    assert isinstance(recipe, TrainConfig)
-    run_directory = train(recipe)
-    assert run_directory is not None
-    return run_directory.path / "model"
+def _trained(experiments: Sequence[str], config: BenchmarkConfig) -> Path:
+    """The model of new runs of its recipes."""
+    model = Path()
+    for experiment in experiments:
+        settings = [f"experiment={experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
+        recipe = load_config("protein", "train", [*settings, "resume=auto"])
+        assert isinstance(recipe, TrainConfig)
+        run_directory = train(recipe)
+        assert run_directory is not None
+        model = run_directory.path / "model"
+    return model
 
 
 def _row(

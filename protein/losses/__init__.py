@@ -4,7 +4,7 @@ from protein.losses.confidence import aligned_error_loss, plddt_loss, resolved_l
 from protein.losses.distogram import distogram_loss
 from protein.losses.fape import backbone_fape, ca_fape, fape, side_chain_fape
 from protein.losses.masked_msa import masked_msa_loss
-from protein.losses.secondary import secondary_loss
+from protein.losses.secondary import most_probable, secondary_loss
 from protein.losses.smooth_lddt import smooth_lddt_loss
 from protein.losses.torsion import torsion_loss
 from protein.losses.violation import violation_loss
@@ -16,6 +16,7 @@ __all__ = [
     "distogram_loss",
     "fape",
     "masked_msa_loss",
+    "most_probable",
     "plddt_loss",
     "resolved_loss",
     "secondary_loss",

@@ -1,15 +1,16 @@
 """Fold: a compact folder that needs one sequence, and takes an alignment or a language model's states where there are.
 
-A sequence encoder of attention and gated convolutions; a trunk in which the pairs of residues learn from 3 x 3
-convolutions (Wang et al., PLoS Comput. Biol. 13, e1005324 (2017), doi:10.1371/journal.pcbi.1005324) and triangle
-multiplication; the structure module and the heads of AlphaFold 2 (Jumper et al., Nature 596, 583 (2021),
-doi:10.1038/s41586-021-03819-2), with recycling.
+Convolutions along the sequence; a sequence encoder of attention and gated convolutions; a trunk in which the pairs of
+residues learn from 3 x 3 convolutions (Wang et al., PLoS Comput. Biol. 13, e1005324 (2017),
+doi:10.1371/journal.pcbi.1005324) and triangle multiplication; the structure module and the heads of AlphaFold 2 (Jumper
+et al., Nature 596, 583 (2021), doi:10.1038/s41586-021-03819-2), with recycling.
 Shapes: B batch, N residues, S width of single, C width of pair, E width of what is known besides.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +28,9 @@ from protein.models.folding_block import SequenceToPair
 from protein.models.linear import linear
 from protein.models.pair_convolution import PairConvolution
 from protein.models.recycling import Previous, Recycling
-from protein.models.relative_position import RelativePosition
+from protein.models.relative_position import RelativePosition, Separation
 from protein.models.sequence_block import SequenceBlock
+from protein.models.sequence_stem import SequenceOutput, SequenceStem
 from protein.models.structure_module import StructureModule, StructureModuleConfig
 from protein.models.transition import Transition
 from protein.models.triangle_attention import TriangleAttention
@@ -42,6 +44,10 @@ TYPES, MASKED = 22, 21
 PROFILE = 23
 """Shares of the 22 aligned letters in a column (see `data.alignment`), and of sequences with a deletion before it."""
 
+Stage = Literal["sequence", "distances", "all", "structure"]
+"""What is learned: the stem alone, which alone is then run; all but structure module and confidence; everything;
+structure module and confidence alone."""
+
 DILATIONS = (1, 2, 4)
 """Of the convolutions of consecutive blocks, over and over."""
 
@@ -50,6 +56,7 @@ DILATIONS = (1, 2, 4)
 class FoldConfig:
     """The defaults are those of `fold-small`.
 
+    stem_width, stem_blocks  of the convolutions along the sequence; 0 blocks: none
     sequence_blocks, blocks  before the trunk, and of the trunk
     triangle_every           every so manieth block has triangle multiplication
     triangle_heads           of attention around triangles, in the same blocks; 0: none
@@ -59,6 +66,8 @@ class FoldConfig:
 
     single: int = 128
     pair: int = 32
+    stem_width: int = 160
+    stem_blocks: int = 5
     sequence_blocks: int = 4
     blocks: int = 8
     heads: int = 8
@@ -86,6 +95,11 @@ class Fold(nn.Module):
         super().__init__()
         self.config, single, pair = config, config.single, config.pair
         self.embed_type = nn.Embedding(TYPES, single)
+        self.stem = self.embed_stem = None
+        if config.stem_blocks:
+            width = config.stem_width
+            self.stem = SequenceStem(TYPES, width, config.stem_blocks, config.dropout, len(STATES))
+            self.embed_stem = nn.Sequential(nn.LayerNorm(width), linear(width, single, start="zero"))
         self.embed_profile = linear(PROFILE, single, start="zero") if config.profile else None
         self.embed_language = (
             nn.Sequential(nn.LayerNorm(config.language), linear(config.language, single)) if config.language else None
@@ -93,7 +107,7 @@ class Fold(nn.Module):
         self.sequence = nn.ModuleList(
             SequenceBlock(single, config.heads, config.reach, config.dropout) for _ in range(config.sequence_blocks)
         )
-        self.position = RelativePosition(pair, config.reach)
+        self.position, self.separation = RelativePosition(pair, config.reach), Separation(pair)
         self.recycling = Recycling(single, pair, RECYCLING_EDGES_A)
         self.blocks = nn.ModuleList(FoldBlock(config, number) for number in range(config.blocks))
         self.structure = StructureModule(config.structure)
@@ -113,8 +127,8 @@ class Fold(nn.Module):
         recompute: bool = False,
         profile: Tensor | None = None,
         language: Tensor | None = None,
-        learn_structure: bool = True,
-    ) -> FoldOutput:
+        learn: Stage = "all",
+    ) -> FoldOutput | SequenceOutput:
         """Predict; all cycles but the last are without gradients.
 
         types          [B, N] int64, see `protein.data.residues`; MASKED where a residue is hidden
@@ -125,44 +139,64 @@ class Fold(nn.Module):
         recompute      keep nothing of a block for the backward pass but what enters it
         profile        [B, N, 23] of an alignment, if the model takes one
         language       [B, N, E] states of a language model, if the model takes them
-        learn_structure  False: no gradient through structure module and confidence, for training on distances only
+        learn          what gradients reach: see `Stage`
         """
         present = torch.ones_like(types, dtype=torch.bool) if mask is None else mask
+        trunk, folding = (torch.is_grad_enabled() and learn != one for one in ("structure", "distances"))
+        with torch.set_grad_enabled(trunk):
+            told = None if self.stem is None else self.stem(types, present)
+        if learn == "sequence":
+            if told is None:
+                raise ValueError("this model has no stem that could learn from the sequence alone")
+            return told
         if residue_index is None:
             residue_index = torch.arange(types.shape[1], device=types.device).expand_as(types)
-        initial = self._encoded(types, present, residue_index, profile, language)
+        with torch.set_grad_enabled(trunk):
+            initial = self._encoded(types, present, residue_index, told, profile, language)
         previous: Previous | None = None
         cycles = cycles or self.config.cycles
         for cycle in range(cycles):
             last = cycle == cycles - 1
-            with torch.set_grad_enabled(torch.is_grad_enabled() and last):
+            with torch.set_grad_enabled(trunk and last):
                 single = initial + self.recycling.single(previous)
                 pair = self._initial_pair(residue_index, previous, chunk)
                 previous = None  # its pairs are not needed any more
                 single, pair = through(self.blocks, (single, pair), present, chunk, recompute=recompute)
-            with torch.set_grad_enabled(torch.is_grad_enabled() and last and learn_structure):
+            with torch.set_grad_enabled(folding and last):
                 structure = self.structure(single, pair, types.clamp(max=UNKNOWN), mask)
                 previous = Previous(single, pair, virtual_c_beta(structure.atom14))
         # Ranks that train together wait for a gradient of all that an output with a gradient depends on.
-        with torch.set_grad_enabled(torch.is_grad_enabled() and learn_structure):
+        with torch.set_grad_enabled(folding):
             confidence, aligned_error = self.lddt(structure.single), self.aligned_error(pair)
+        with torch.set_grad_enabled(trunk):
+            distogram, language, secondary = self.distogram(pair), self.residue(single), self.secondary(single)
+            if told is not None:
+                language, secondary = language + told.language, secondary + told.secondary
         return FoldOutput(
             structure=structure,
             single=single,
             pair=pair,
             mask=present,
             lddt=confidence,
-            distogram=self.distogram(pair),
+            distogram=distogram,
             aligned_error=aligned_error,
-            language=self.residue(single),
-            secondary=self.secondary(single),
+            language=language,
+            secondary=secondary,
         )
 
     def _encoded(
-        self, types: Tensor, mask: Tensor, residue_index: Tensor, profile: Tensor | None, language: Tensor | None
+        self,
+        types: Tensor,
+        mask: Tensor,
+        residue_index: Tensor,
+        told: SequenceOutput | None,
+        profile: Tensor | None,
+        language: Tensor | None,
     ) -> Tensor:
         """What the sequence itself, and what is known besides, says of each residue [B, N, S]."""
         single = self.embed_type(types)
+        if told is not None and self.embed_stem is not None:
+            single = single + self.embed_stem(told.features)
         for layer, given, name in (
             (self.embed_profile, profile, "profile"),
             (self.embed_language, language, "language"),
@@ -177,10 +211,11 @@ class Fold(nn.Module):
         return single
 
     def _initial_pair(self, residue_index: Tensor, previous: Previous | None, chunk: int | None) -> Tensor:
-        return collect(
-            lambda rows, where: self.position(rows, residue_index) + self.recycling(previous, where),
-            residue_index, chunk, 1,
-        )  # fmt: skip
+        def start(rows: Tensor, where: slice) -> Tensor:
+            along = self.position(rows, residue_index) + self.separation(rows, residue_index)
+            return along + self.recycling(previous, where)
+
+        return collect(start, residue_index, chunk, 1)
 
 
 class FoldBlock(nn.Module):

@@ -31,7 +31,8 @@ STUDIES = {
     ]),
     "protein": (4, [
         "data.chains=64", "model.single=64", "model.pair=32", "model.heads=4", "model.blocks=4",
-        "model.sequence_blocks=2", "model.iterations=2", "curriculum.crop=64", "curriculum.structure_from=0",
+        "model.stem_blocks=2", "model.stem_width=64", "model.sequence_blocks=2", "model.iterations=2",
+        "curriculum.crop=64", "curriculum.structure_from=0",
     ]),
 }  # fmt: skip
 """By domain the samples of a rank's step, and the study."""

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from common.app.errors import CheckpointError
 from common.app.registry import Registry
-from common.data.artifact import write_artifact
+from common.data.artifact import read_tensors, write_artifact
 from common.predictor import Predictor
 
 
@@ -57,6 +58,17 @@ def test_nested_hyper_parameters_come_back_as_they_were(tmp_path: Path) -> None:
     folder = Toy(Net(CONFIG), {"architecture": "net"}, "cpu").save_pretrained(tmp_path / "model")
     again = Toy.from_pretrained(folder, "cpu").model
     assert again.config == CONFIG and isinstance(again.config.part, Part) and again.config.part.steps == (7, 8, 9)  # type: ignore[union-attr]
+
+
+def test_weights_in_16_bits_take_half_the_room_and_come_back_as_32(tmp_path: Path) -> None:
+    toy = Toy(Net(CONFIG), {"architecture": "net"}, "cpu")
+    whole, half = (toy.save_pretrained(tmp_path / name, half=name == "half") for name in ("whole", "half"))
+    again = Toy.from_pretrained(half, "cpu").model.state_dict()
+    for name, weight in toy.model.state_dict().items():
+        assert again[name].dtype == torch.float32
+        torch.testing.assert_close(again[name], weight, rtol=2**-11, atol=2**-25)
+    sizes = [sum(w.nbytes for w in read_tensors(folder, "model.safetensors").values()) for folder in (whole, half)]
+    assert sizes[0] == 2 * sizes[1]
 
 
 @pytest.mark.parametrize(

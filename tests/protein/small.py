@@ -10,8 +10,8 @@ from protein.predictor import StructurePredictor
 from tests.protein.models.conftest import STRUCTURE, randomized
 
 CONFIG = FoldConfig(
-    single=16, pair=8, sequence_blocks=1, blocks=2, heads=2, reach=4, lddt_width=4, dropout=0.0, cycles=2,
-    structure=replace(STRUCTURE, single=16),
+    single=16, pair=8, stem_width=8, stem_blocks=1, sequence_blocks=1, blocks=2, heads=2, reach=4, lddt_width=4,
+    dropout=0.0, cycles=2, structure=replace(STRUCTURE, single=16),
 )  # fmt: skip
 
 

@@ -10,9 +10,9 @@ from protein import demo
 from protein.data.read import read_chain
 
 TINY = [
-    "data.chains=16", "model.single=16", "model.pair=8", "model.heads=2", "model.sequence_blocks=1", "model.blocks=1",
-    "model.iterations=1", "curriculum.crop=16", "curriculum.validation_crop=32", "trainer.epochs=1",
-    "trainer.evaluate_every=1", "trainer.device=cpu",
+    "data.chains=16", "model.single=16", "model.pair=8", "model.heads=2", "model.stem_blocks=0",
+    "model.sequence_blocks=1", "model.blocks=1", "model.iterations=1", "curriculum.crop=16",
+    "curriculum.validation_crop=32", "trainer.epochs=1", "trainer.evaluate_every=1", "trainer.device=cpu",
 ]  # fmt: skip
 
 

@@ -21,7 +21,17 @@ def predictor(**changes: bool) -> StructurePredictor:
     """Untrained, of every kind of block, small because tracing takes time with the number of operations."""
     torch.manual_seed(0)
     structure = StructureModuleConfig(single=16, pair=8, heads=2, iterations=1, torsion_width=8)
-    config = FoldConfig(single=16, pair=8, sequence_blocks=1, blocks=2, heads=2, structure=structure, **changes)
+    config = FoldConfig(
+        single=16,
+        pair=8,
+        stem_width=8,
+        stem_blocks=1,
+        sequence_blocks=1,
+        blocks=2,
+        heads=2,
+        structure=structure,
+        **changes,
+    )
     return StructurePredictor(Fold(config), {"name": "mine", "architecture": "fold"}, "cpu")
 
 

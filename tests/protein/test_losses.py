@@ -7,6 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from protein.data.residues import HAS_ATOM14, LETTERS, types_of
+from protein.data.states import STATES
 from protein.geometry.all_atom import frames_of_atoms, other_naming_of_frames
 from protein.geometry.atom_layout import atom14_to_atom37
 from protein.geometry.frames import Frames
@@ -20,6 +21,7 @@ from protein.losses import (
     distogram_loss,
     fape,
     masked_msa_loss,
+    most_probable,
     plddt_loss,
     resolved_loss,
     side_chain_fape,
@@ -185,6 +187,13 @@ def test_resolved_and_masked_losses_by_hand():
     logits = torch.tensor([[[0.0, 0.0], [9.0, 0.0]]])
     assert_close(masked_msa_loss(logits, torch.tensor([[1, 1]]), hidden), torch.tensor(math.log(2)))
     assert_close(masked_msa_loss(logits, torch.tensor([[1, 1]]), hidden & False), torch.tensor(0.0))
+
+
+def test_three_kinds_of_coil_outweigh_one_likelier_strand():
+    share = dict.fromkeys(STATES, 1e-6) | {"E": 0.4, "T": 0.2, "S": 0.15, "C": 0.25}
+    logits = torch.tensor([list(share.values()), list((share | {"E": 0.7}).values())]).log()
+    assert [STATES[state] for state in most_probable(logits)] == ["C", "E"]
+    assert torch.equal(most_probable(torch.eye(8) * 9), torch.arange(8))
 
 
 def test_violations_are_zero_for_ideal_chains_and_grow_with_damage():

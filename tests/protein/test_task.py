@@ -22,10 +22,12 @@ def source():
 @pytest.fixture
 def task(source) -> FoldTask:
     torch.manual_seed(0)
-    curriculum = Curriculum(crop=32, structure_from=0.5, violations_from=0.9, validation_crop=64)
-    return FoldTask(
-        Fold(CONFIG), source.splits["train"], source.splits["val"], curriculum, LossWeights(), torch.device("cpu")
-    )
+    return task_of(source, Curriculum(crop=32, structure_from=0.5, violations_from=0.9, validation_crop=64))
+
+
+def task_of(source, curriculum: Curriculum) -> FoldTask:
+    train, val = (source.splits[name] for name in ("train", "val"))
+    return FoldTask(Fold(CONFIG), train, val, curriculum, LossWeights(), torch.device("cpu"))
 
 
 def loss_at(task: FoldTask, progress: float, seed: int = 3) -> torch.Tensor:
@@ -53,6 +55,23 @@ def test_structures_are_learned_from_their_time_on_and_chemistry_later(task):
 
     assert (learned(0.0), learned(0.5)) == (False, True)
     assert (loss_at(task, 0.95) > loss_at(task, 0.85)).all()  # of random weights all atoms lie in a heap
+
+
+def test_before_pairs_are_learned_the_stem_alone_is(source):
+    curriculum = Curriculum(crop=32, pairs_from=0.2, structure_from=0.5)
+    task = task_of(source, curriculum)
+    loss_at(task, 0.1).mean().backward()
+    assert {name.split(".")[0] for name, p in task.model.named_parameters() if p.grad is not None} == {"stem"}
+    loss_at(task, 0.2).mean().backward()
+    assert all(p.grad is not None for p in task.model.distogram.parameters())
+
+
+def test_structures_are_learned_on_a_trunk_that_is_done(source):
+    curriculum = Curriculum(crop=32, structure_from=0.0, trunk_until=0.5)
+    task = task_of(source, curriculum)
+    loss_at(task, 0.5).mean().backward()
+    learned = {name.split(".")[0] for name, p in task.model.named_parameters() if p.grad is not None}
+    assert learned == {"structure", "lddt", "aligned_error"}
 
 
 def test_each_cluster_is_a_sample_and_all_its_members_are_drawn(source):

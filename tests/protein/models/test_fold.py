@@ -11,8 +11,8 @@ from protein.models.pair_convolution import PairConvolution
 from tests.protein.models.conftest import STRUCTURE, randomized
 
 CONFIG = FoldConfig(
-    single=16, pair=8, sequence_blocks=1, blocks=4, heads=2, triangle_heads=2, reach=4, lddt_width=4, dropout=0.0,
-    structure=replace(STRUCTURE, single=16),
+    single=16, pair=8, stem_width=8, stem_blocks=1, sequence_blocks=1, blocks=4, heads=2, triangle_heads=2, reach=4,
+    lddt_width=4, dropout=0.0, structure=replace(STRUCTURE, single=16),
 )  # fmt: skip
 
 
@@ -79,8 +79,21 @@ def test_gradients_reach_every_weight(fold):
     assert without == []
 
 
+def test_the_stem_learns_from_the_sequence_alone(fold):
+    types, mask = torch.randint(0, 20, (2, 11)), torch.arange(11) < torch.tensor([[11], [8]])
+    told = fold(types, mask, learn="sequence")
+    (told.secondary.square().mean() + told.language.square().mean()).backward()
+    reached = {name for name, p in fold.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
+    assert reached == {f"stem.{name}" for name, _ in fold.stem.named_parameters()}
+    alone = fold(types[1:, :8], learn="sequence")
+    assert close(told.secondary[1, :8], alone.secondary[0])
+    without = Fold(replace(CONFIG, stem_blocks=0))
+    with pytest.raises(ValueError, match="no stem"):
+        without(types, mask, learn="sequence")
+
+
 def test_before_structures_are_learned_their_module_gets_no_gradient(fold):
-    found = fold(torch.randint(0, 20, (1, 7)), learn_structure=False)
+    found = fold(torch.randint(0, 20, (1, 7)), learn="distances")
     (found.distogram.square().mean() + found.structure.atom14.square().mean()).backward()
     assert all(p.grad is None for p in fold.structure.parameters())
     assert fold.embed_type.weight.grad.abs().max() > 0
