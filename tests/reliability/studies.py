@@ -25,7 +25,8 @@ STUDIES = {
     "protein": [
         "data.chains=24", "model.single=16", "model.pair=8", "model.heads=2",
         "model.stem_blocks=1", "model.stem_width=8", "model.sequence_blocks=1", "model.blocks=2",
-        "model.iterations=2", "curriculum.crop=24", "curriculum.validation_crop=32", "trainer.epochs=4", "trainer.batch_size=6",
+        "model.iterations=2", "curriculum.crop=24", "curriculum.validation_crop=32",
+        "trainer.epochs=4", "trainer.batch_size=6",
     ],
 }  # fmt: skip
 STEPS = 16
