@@ -50,7 +50,13 @@ def open_source(data: GridData | OwnGrids | FlowData, splits: Sequence[str], off
     if isinstance(data, FlowData):
         from weather.simulate.flow_fields import flow_splits
 
-        facts = {"name": data.name, "title": "shallow-water flows (simulated)", "simulated": True}
+        facts = {
+            "name": data.name,
+            "title": "shallow-water flows (simulated)",
+            "licence": "Apache-2.0, as the code that makes them",
+            "citation": "Bonev et al. 2023, arXiv:2306.03838, whose random initial states and equations these are",
+            "simulated": True,
+        }
         return Source(flow_splits(data, splits), None, data.step_h, facts)
     chosen = learning_set(data)
     facts = {"name": data.name, "simulated": chosen.simulated}

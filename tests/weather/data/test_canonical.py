@@ -108,7 +108,7 @@ def mutated(dataset: xr.Dataset, name: str, act: str) -> xr.Dataset:
             "constant": values[0],
         }.get(act, values[-1])
         return dataset.assign_coords({name: values.astype(str) if act == "text" else values})
-    return dataset.assign({name: variable.astype(str) if act == "text" else variable * np.nan})
+    return dataset.assign({name: variable.astype(str) if act == "text" else variable.where(False)})
 
 
 def test_geopotential_height_becomes_geopotential() -> None:
