@@ -97,9 +97,8 @@ class FoldTask(Task):
     """A training sample is a cluster of similar chains, of which one is drawn each time; a validation sample a chain.
 
     First secondary structure may be learned from the sequence alone, then distances, then structures too; see
-    `config.Curriculum`. What is random
-    (which chain, which crop, which residues are hidden) is drawn when the loss is computed, from the seed of the step
-    and the sample: the same on any number of processes.
+    `config.Curriculum`. What is random (which chain, which crop, which residues are hidden) is drawn when the loss is
+    computed, from the seed of the step and the sample: the same on any number of processes.
     """
 
     monitor = "loss"

@@ -183,7 +183,7 @@ def _centres(bins: int) -> Tensor:
 def _looked_up(table: Tensor, distance: Tensor) -> Tensor:
     """Values [P] of tables [P, G] at distances [P], linear between those tabulated."""
     place = ((distance - GRID_START_A) / GRID_A).clamp(0, GRID_SIZE - 1.001)
-    low = place.detach().long()[:, None]
+    low = place.long()[:, None]
     share = place - low[:, 0]
     return table.gather(1, low)[:, 0] * (1 - share) + table.gather(1, low + 1)[:, 0] * share
 

@@ -126,11 +126,6 @@ class Frames:
         return Frames(self.rotation.to(dtype), self.translation.to(dtype))
 
 
-def length(vector: Tensor) -> Tensor:
-    """[...] of vectors [..., 3], with a finite gradient at zero."""
-    return vector.square().sum(-1).clamp_min(1e-6).sqrt()
-
-
 def unit(vector: Tensor) -> Tensor:
     """Vectors [..., 3] of length 1; zero stays zero, with a finite gradient."""
     return vector * torch.rsqrt((vector * vector).sum(-1, keepdim=True) + EPSILON)

@@ -1,6 +1,6 @@
 """U-Net on a latitude-longitude plane, Ronneberger et al. 2015, arXiv:1505.04597, with residual blocks.
 
-What comes up is added to what was there, not put beside it, which takes a quarter less arithmetic.
+What comes up is added to what was there, not put beside it, which takes less arithmetic.
 Every convolution sees the other side of the seam and of the poles on a globe, and the repeated edge around a region.
 Shapes: B samples, C channels, H latitudes, W longitudes, D length of the conditioning vector.
 """
@@ -55,7 +55,7 @@ class BoundedConvolution(nn.Conv2d):
 class ConvolutionBlock(nn.Module):
     """Two convolutions around a skip; with a conditioning vector, group normalisation modulated by it.
 
-    Without one nothing is normalised: how far a field is from its mean says how fast it changes.
+    Without one nothing is normalised, and the size of a field is not lost.
     """
 
     def __init__(self, inputs: int, outputs: int, boundary: Boundary, condition: int, dropout: float) -> None:
