@@ -184,6 +184,9 @@ class TrainConfig(RunConfig):
     forecast: ForecastSettings = ForecastSettings()
     rollout: Rollout = Rollout()
     loss: LossSettings = LossSettings()
+    mirror: bool = Field(
+        default=False, description="learn from a mirrored world too, whose hemispheres have changed places; globes only"
+    )
     start_from: ModelName | None = Field(
         default=None, description="a trained model whose weights are the start, where they fit; null: random ones"
     )

@@ -21,6 +21,7 @@ from common.training.trainer import Trainer
 from weather.config import TrainConfig
 from weather.data.forcings import Forcings
 from weather.data.grid import Grid
+from weather.data.mirror import Mirror
 from weather.data.statistics import pairs
 from weather.evaluation import leads_of, score_split, write_scores
 from weather.forecaster import Forecaster
@@ -94,6 +95,7 @@ def make_task(config: TrainConfig, source: Source, device: torch.device) -> Fore
         config.loss.spectral,
         spherical_spectral_loss(source.grid) if config.loss.spectrum == "spherical" else spectral_loss,
         climate.to(device) if climate is not None else None,
+        Mirror(source.grid, source.channels, forcings, device) if config.mirror else None,
     )
 
 

@@ -18,9 +18,13 @@ from common.training.precision import mixed_seed
 from common.training.task import Forward, Task
 from weather.data.climate import Climate
 from weather.data.forcings import Forcings
+from weather.data.mirror import Mirror
 from weather.data.windows import WindowBatch, Windows
 from weather.losses import spectral_loss
 from weather.stepper import Stepper
+
+MIRRORED = 1
+"""What the draw is for, beside that of a step's size."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class ForecastTask(Task):
         spectral: float = 0.0,
         spectrum: Callable[[Tensor, Tensor], Tensor] = spectral_loss,
         climate: Climate | None = None,
+        mirror: Mirror | None = None,
     ) -> None:
         self.model = self.stepper = stepper
         self.windows, self.forcings, self.history = windows, forcings, history
@@ -70,7 +75,7 @@ class ForecastTask(Task):
         self.channel_weights, self.area_weights = channel_weights, area_weights
         self.blocks = tuple(getattr(stepper.network, "blocks", ()))
         self.prefetch = not all(split.in_memory for split in windows.values())
-        self._loss, self._spectrum, self._climate = loss, spectrum, climate
+        self._loss, self._spectrum, self._climate, self._mirror = loss, spectrum, climate, mirror
         self.begin(0.0)
 
     def begin(self, progress: float, seed: int = 0) -> None:
@@ -87,6 +92,9 @@ class ForecastTask(Task):
         return self.windows[split].batch(ids)
 
     def loss(self, forward: Forward, batch: WindowBatch) -> Tensor:
+        """With a mirror, of a forecast that every other step is made in the mirrored world."""
+        if self._mirror and mixed_seed(self._seed, MIRRORED) % 2:
+            forward = self._mirror.around(forward)
         if self.stepper.at_once:
             return self._all_sizes(forward, batch, self._targets).mean(dim=1)
         size = mixed_seed(self._seed) % len(self.stepper.steps)
