@@ -66,6 +66,7 @@ def score_split(
     forecaster.grid.require(fields.grid, fields.where)
     climate = Climatology(source.splits["train"].fields)
     rivals = reference_forecasts(source, climate, leads, forecaster.device) if baselines else {}
+
     def say(text: str) -> None:
         if world.is_main:
             print(text, flush=True)

@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 from PIL import Image
 
 from common.results.plots import BLUE, MUTED, ORANGE, PURPLE, SKY, STYLE, VERMILION, styled
@@ -35,16 +35,17 @@ def skill(frame: pd.DataFrame, channel: str, metric: str, system: str, label: st
     figure = Figure(figsize=(4.8, 3.0), layout="constrained")
     axes = figure.add_subplot()
     part = frame[(frame["channel"] == channel) & frame["value"].notna()]
+    unit, hours = ("days", 24) if frame["lead_h"].max() >= 48 else ("h", 1)
     for name in dict.fromkeys(part["system"]):
         rows = part.query("system == @name and metric == @metric")
         colour, line = QUIET.get(name, (BLUE, "-"))
         mark = "o" if name == system and len(rows) < 12 else None
         if len(rows):
-            axes.plot(rows["lead_h"] / 24, rows["value"], line, color=colour, marker=mark, markersize=3, label=name)
+            axes.plot(rows["lead_h"] / hours, rows["value"], line, color=colour, marker=mark, markersize=3, label=name)
     spread = part.query("metric == 'spread' and system == @system")
     if metric == "rmse" and len(spread):
-        axes.plot(spread["lead_h"] / 24, spread["value"], "--", color=BLUE, label="spread of the ensemble")
-    axes.set(xlabel="lead time (days)", ylabel=label, title=channel.replace("_", " "))
+        axes.plot(spread["lead_h"] / hours, spread["value"], "--", color=BLUE, label="spread of the ensemble")
+    axes.set(xlabel=f"lead time ({unit})", ylabel=label, title=channel.replace("_", " "))
     if metric == "acc":
         axes.set_ylim(min(0.0, axes.get_ylim()[0]), 1)
     else:
@@ -121,6 +122,9 @@ def spectra(forecast: np.ndarray, truth: np.ndarray, grid: Grid, label: str, uni
         ylabel=f"power (({unit})²)" if unit else "power",
         title=label.replace("_", " "),
     )
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.legend()
     return figure
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 from rich.console import Console
 
 from common.app.composition import load_config
@@ -34,6 +33,7 @@ class Measured:
 
     columns     by column of the table: channel, lead time in hours, metric
     experiment  the recipe that makes it
+    seeds       of the models that it makes; the row is their mean
     """
 
     model: str
@@ -42,6 +42,7 @@ class Measured:
     split: str = "test"
     members: int = 1
     every: int = 1
+    seeds: tuple[int, ...] = (0,)
 
 
 def _errors(prefix: str, channel: str, hours: tuple[int, ...]) -> dict[str, tuple[str, float, str]]:
@@ -58,9 +59,8 @@ SWE_COLUMNS = _errors("height", "geopotential", (1, 10))
 OURS: dict[str, tuple[Measured, ...]] = {
     "ncep_namerica": (Measured("ncep-namerica-t995", "ncep_namerica_t995", _errors("t995", "t995", (6, 24, 72, 120))),),
     "speedy": (Measured("speedy-5p625", "speedy_5p625", SPEEDY_COLUMNS),),
-    "swe_sfno": (
-        Measured("swe-sfno", "swe_sfno", SWE_COLUMNS),
-        *(Measured(f"swe-{name}", f"swe_{name}", SWE_COLUMNS) for name in ("fno", "unet")),
+    "swe_sfno": tuple(
+        Measured(f"swe-{name}", f"swe_{name}", SWE_COLUMNS, seeds=(0, 1, 2)) for name in ("sfno", "fno", "unet")
     ),
     "weatherbench1": (),
 }
@@ -70,22 +70,23 @@ def run(config: BenchmarkConfig) -> None:
     """Print the table with our rows and the references of the same run; write it as table.json and report.html."""
     folder = Path(config.output) if config.output else _new_folder(config.table)
     folder.mkdir(parents=True, exist_ok=True)
+    table = Table.load(TABLES / f"{config.table}.yaml")
     rows, sections, references = [], [], {}
     for measured in OURS[config.table]:
         if not config.train and measured.model not in Forecaster.shipped():
             print(f"{measured.model} is not shipped; train=true trains it")
             continue
-        model = _trained(measured, config) if config.train else measured.model
-        forecaster = Forecaster.from_pretrained(model, config.device)
+        models = [_trained(measured, seed, config) for seed in measured.seeds] if config.train else [measured.model]
+        forecasters = [Forecaster.from_pretrained(model, config.device) for model in models]
         started = time.perf_counter()
-        scored, pictures = _scored(forecaster, measured, config.offline, folder)
-        name = forecaster.card["name"]
-        rows.append(_row(name, measured, scored, forecaster, config.table, time.perf_counter() - started))
-        references |= {row.system: row for row in _references(name, measured, scored, config.table)}
-        sections += [Section(f"{name}: {one.heading}", one.html) for one in pictures]
+        scored, pictures = zip(*(_scored(one, measured, config.offline, folder) for one in forecasters), strict=True)
+        rows.append(_row(measured, scored, forecasters, table, time.perf_counter() - started))
+        references |= {row.system: row for row in _references(forecasters[0], measured, scored[0], table)}
+        name = forecasters[0].card["name"]
+        sections += [Section(f"{name}: {one.heading}", one.html) for one in pictures[0]]
     if not rows and OURS[config.table]:
         raise ConfigError(f"no model of table={config.table} is shipped; train=true runs the recipes")
-    table = Table.load(TABLES / f"{config.table}.yaml").with_rows(*references.values(), *rows)
+    table = table.with_rows(*references.values(), *rows)
     Console().print(table.to_rich())
     (folder / "table.json").write_text(json.dumps(table.to_json(), indent=1))
     report = write_report(folder / "report.html", table.title, [Section("Results", table.to_html()), *sections])
@@ -101,46 +102,60 @@ def _scored(forecaster: Forecaster, measured: Measured, offline: bool, folder: P
     return scored, forecast_sections(forecaster, fields, scored, measured.members, folder)
 
 
-def _trained(measured: Measured, config: BenchmarkConfig) -> Path:
-    """The model of a new run of its recipe."""
+def _trained(measured: Measured, seed: int, config: BenchmarkConfig) -> Path:
+    """The model of the recipe's run with that seed: a new run, or the one in its folder, gone on with."""
+    run_dir = OUTPUTS / "weather" / measured.experiment / f"seed-{seed}"
     settings = [f"experiment={measured.experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
-    recipe = load_config("weather", "train", [*settings, "resume=auto"])
+    recipe = load_config("weather", "train", [*settings, f"seed={seed}", f"run_dir={run_dir}", "resume=auto"])
     assert isinstance(recipe, TrainConfig)
     run_directory = train(recipe)
     assert run_directory is not None
     return run_directory.path / "model"
 
 
-def _values(system: str, measured: Measured, frame: pd.DataFrame) -> dict[str, float]:
+def _values(system: str, measured: Measured, scored: Scored) -> dict[str, float]:
+    frame = scored.frame
     part = frame[frame["system"] == system].set_index(["channel", "lead_h", "metric"])["value"]
     return {column: float(part.at[key]) for column, key in measured.columns.items() if key in part.index}  # type: ignore[arg-type]
 
 
-def _row(name: str, measured: Measured, scored: Scored, forecaster: Forecaster, table: str, seconds: float) -> Row:
-    training = forecaster.card["training"]
-    hardware = ", ".join(training["gpus"]) or f"{training['processes']} x {training['cpu']}"
-    parameters = sum(parameter.numel() for parameter in forecaster.model.parameters())
+def _row(
+    measured: Measured, scored: Sequence[Scored], forecasters: Sequence[Forecaster], table: Table, seconds: float
+) -> Row:
+    """Of one model, or the mean of several that differ by their seed, whose own errors are told too."""
+    card = forecasters[0].card
+    trainings = [forecaster.card["training"] for forecaster in forecasters]
+    hardware = ", ".join(trainings[0]["gpus"]) or f"{trainings[0]['processes']} x {trainings[0]['cpu']}"
+    parameters = sum(parameter.numel() for parameter in forecasters[0].model.parameters())
+    each = [_values(card["name"], measured, one) for one in scored]
+    details: dict[str, str | int | float] = {
+        "architecture": f"{card['architecture']}, {parameters / 1e6:.2f} M parameters",
+        "seed": ", ".join(str(training["seed"]) for training in trainings),
+        "training": f"{max(training['minutes'] for training in trainings):.0f} min, {hardware}",
+        "evaluation": f"{seconds:.0f} s, {describe_environment()['cpu']}",
+    }
+    if len(each) > 1:
+        details |= {
+            f"{c.label} of each": ", ".join(f"{one[c.name]:.{c.decimals}f}" for one in each) for c in table.columns
+        }
     return Row(
-        system=f"Trifold {name}",
-        values=_values(name, measured, scored.frame),
-        source=f"trifold weather benchmark table={table}",
+        system=f"Trifold {card['name']}",
+        values={column: sum(one[column] for one in each) / len(each) for column in each[0]},
+        source=f"trifold weather benchmark table={table.name}",
         protocol="test",
         ours=True,
-        details={
-            "architecture": f"{forecaster.card['architecture']}, {parameters / 1e6:.2f} M parameters",
-            "seed": training["seed"],
-            "training": f"{training['minutes']:.0f} min, {hardware}",
-            "evaluation": f"{seconds:.0f} s, {describe_environment()['cpu']}",
-        },
+        details=details,
     )
 
 
-def _references(name: str, measured: Measured, scored: Scored, table: str) -> Iterator[Row]:
+def _references(forecaster: Forecaster, measured: Measured, scored: Scored, table: Table) -> Iterator[Row]:
     """Persistence, climatology and regression on the same pairs."""
+    decimals = {column.name: column.decimals for column in table.columns}
     for system in dict.fromkeys(scored.frame["system"]):
-        if system != name:
-            values = _values(str(system), measured, scored.frame)
-            source = f"trifold weather benchmark table={table}"
+        if system != forecaster.card["name"]:
+            found = _values(str(system), measured, scored)
+            values = {column: round(value, decimals[column]) for column, value in found.items()}
+            source = f"trifold weather benchmark table={table.name}"
             yield Row(system=str(system), values=values, source=source, protocol="test")
 
 
