@@ -209,8 +209,6 @@ class TrainConfig(RunConfig):
         steps = self.forecast.steps
         if list(steps) != sorted(set(steps)) or steps[0] < 1 or any(step % steps[0] for step in steps):
             raise ValueError(f"forecast.steps={list(steps)}: expected rising multiples of the first, such as [1,2,4]")
-        if self.forecast.at_once and self.forecast.noise:
-            raise ValueError(f"forecast.at_once with forecast.noise={self.forecast.noise}: it has none; choose one")
         rolled = max(self.rollout.targets, self.rollout.validation or 1) > 1
         if self.forecast.at_once and rolled and steps != tuple(range(1, len(steps) + 1)):
             raise ValueError(
@@ -274,7 +272,7 @@ class PredictConfig(Section):
 class BenchmarkConfig(Section):
     """`trifold weather benchmark`."""
 
-    table: Literal["ncep_namerica", "speedy", "swe_sfno", "weatherbench1"] = Field(
+    table: Literal["ncep_namerica", "speedy", "speedy_ensemble", "swe_sfno", "weatherbench1"] = Field(
         description="table that is reproduced"
     )
     train: bool = Field(default=False, description="run the training recipe first, instead of using the shipped model")

@@ -265,13 +265,13 @@ class Forecaster(Predictor):
         """[S, M, K, C, H, W] -> [S, M, C, H, W], in pieces."""
         starts, members = past.shape[:2]
         stride = self.stepper.steps[size]
-        forced = lead - stride + self.stepper.steps[0] if self.stepper.at_once else lead
+        forced = lead - stride + self.stepper.steps[0] if self.stepper.at_once else lead  # all leads of a look have one
         forcings = self.forcings.at(self._later(times, [forced])[:, 0]).repeat_interleave(members, 0)[:, None]
         climate = None
         if self.climate is not None and self.card.get("deviations"):
             told = [*range(lead - stride - past.shape[2] + 1, lead - stride + 1), lead]
             climate = self.climate.at(self._later(times, told)).repeat_interleave(members, 0)
-        noise = self._noise(times, members, lead, seed)
+        noise = self._noise(times, members, forced, seed)
         height, width = self.grid.shape
         piece = batch_size or max(1, BATCH_POINTS // (height * width))
         found = []

@@ -111,23 +111,27 @@ class ForecastTask(Task):
     def _roll_out(self, forward: Forward, batch: WindowBatch, targets: int, size: int) -> tuple[Tensor, Tensor]:
         """Forecast [B, T, M, C, H, W] and truth [B, T, C, H, W]."""
         places = self.history - 1 + self.stepper.steps[size] * np.arange(1, targets + 1)
-        times = batch.times[:, places]
-        forcings = self.forcings.at(times.reshape(-1)).unflatten(0, times.shape)
-        start, noise = batch.state[:, : self.history], None
-        if self.stepper.noise:
-            start, forcings = (x.repeat_interleave(self.members, 0) for x in (start, forcings))
-            noise = self._noise(times.shape[1], batch)
-        forecast = forward(start, forcings, noise, size, self._usual(batch, places))
-        return forecast.unflatten(0, (-1, self.members)).transpose(1, 2), batch.state[:, places]
+        return self._members(forward, batch, places, places, size), batch.state[:, places]
 
     def _all_sizes(self, forward: Forward, batch: WindowBatch, targets: int) -> Tensor:
         """Loss of `targets` looks ahead, by size of a step [B, T S]."""
         steps = np.array(self.stepper.steps)
-        places = self.history - 1 + steps[-1] * np.arange(targets)[:, None] + steps
-        times = batch.times[:, places[:, 0]]
-        forcings, places = self.forcings.at(times.reshape(-1)).unflatten(0, times.shape), places.reshape(-1)
-        forecast = forward(batch.state[:, : self.history], forcings, None, None, self._usual(batch, places))
-        return self._scored(forecast[:, :, None], batch.state[:, places], [*range(len(steps))] * targets)
+        looks = self.history - 1 + steps[-1] * np.arange(targets)[:, None] + steps
+        forecast = self._members(forward, batch, looks[:, 0], looks.reshape(-1), None)
+        return self._scored(forecast, batch.state[:, looks.reshape(-1)], [*range(len(steps))] * targets)
+
+    def _members(
+        self, forward: Forward, batch: WindowBatch, told: np.ndarray, places: np.ndarray, size: int | None
+    ) -> Tensor:
+        """Forecasts [B, T, M, C, H, W] of the `places` of a window, with forcings and noise for each of `told`."""
+        times = batch.times[:, told]
+        forcings = self.forcings.at(times.reshape(-1)).unflatten(0, times.shape)
+        start, noise = batch.state[:, : self.history], None
+        if self.stepper.noise:
+            start, forcings = (x.repeat_interleave(self.members, 0) for x in (start, forcings))
+            noise = self._noise(len(told), batch)
+        forecast = forward(start, forcings, noise, size, self._usual(batch, places))
+        return forecast.unflatten(0, (-1, self.members)).transpose(1, 2)
 
     def _usual(self, batch: WindowBatch, places: np.ndarray) -> Tensor | None:
         """The climate of the history and of `places` [T] in the window, [B M, K + T, C, H, W]."""

@@ -33,12 +33,15 @@ class _Record(BaseModel):
 
 
 class Column(_Record):
-    """A measured quantity; our values are shown with `decimals`, published ones with the digits they were given."""
+    """A measured quantity; our values are shown with `decimals`, published ones with the digits they were given.
+
+    lower_is_better  None where neither is: a ratio that should be 1
+    """
 
     name: str
     label: str
     unit: str = ""
-    lower_is_better: bool = True
+    lower_is_better: bool | None = True
     decimals: int = 4
 
 
@@ -179,13 +182,16 @@ class Table(_Record):
             details = " · ".join(f"{key} {f'{v:,}' if isinstance(v, int) else v}" for key, v in row.details.items())
             system = escape(row.system) + (f'<span class="muted">{escape(details)}</span>' if details else "")
             sources = "<br>".join(_link(text) for text in dict.fromkeys([row.paper, row.source]) if text)
-            lines.append(f'<tr{" class=ours" if row.ours else ""}><td>{system}</td>{cells}<td>{sources}</td></tr>')
+            lines.append(f"<tr{' class=ours' if row.ours else ''}><td>{system}</td>{cells}<td>{sources}</td></tr>")
         return f"<tbody{'' if protocol.comparable else ' class=aside'}>{''.join(lines)}</tbody>"
+
+
+ARROWS = {True: "↓", False: "↑", None: ""}
 
 
 def _header(column: Column) -> str:
     unit = f" ({column.unit})" if column.unit else ""
-    return f"{column.label}{unit} {'↓' if column.lower_is_better else '↑'}"
+    return f"{column.label}{unit} {ARROWS[column.lower_is_better]}".rstrip()
 
 
 def _value(column: Column, row: Row) -> str:
@@ -202,7 +208,7 @@ def _best(columns: tuple[Column, ...], protocol: Protocol, rows: list[Row]) -> d
         return best
     for column in columns:
         values = [row.values[column.name] for row in rows if column.name in row.values]
-        if len(values) > 1:
+        if len(values) > 1 and column.lower_is_better is not None:
             best[column.name] = min(values) if column.lower_is_better else max(values)
     return best
 

@@ -56,6 +56,20 @@ def test_members_follow_from_seed_and_start_alone() -> None:
         forecaster().forecast(given, 12, members=2)
 
 
+def test_what_an_ensemble_gives_in_one_look_has_one_noise() -> None:
+    model = forecaster(history=2, steps=(1, 2), noise=3, at_once=True)
+    start = model.start(model.fields(states()))
+    found = dict(model.roll_out(start, model.leads(24), members=2, seed=1))
+    past, times = start.states.repeat_interleave(2, 0), start.times
+    for look in (1, 3):
+        forcings = model.forcings.at(model._later(times, [look])[:, 0])[None].expand(2, -1, -1, -1, -1)
+        both = model.stepper(past, forcings, model._noise(times, 2, look, seed=1), None)
+        for lead, state in zip((look, look + 1), both.unbind(1), strict=True):
+            torch.testing.assert_close(found[lead][0], state, rtol=1e-5, atol=1e-3)
+        assert (both[0] - both[1]).abs().amax((1, 2, 3)).min() > 0.01
+        past = both
+
+
 def test_humidity_stays_positive_and_units_are_told() -> None:
     found = forecaster().forecast(states(), 60)
     assert float(found["specific_humidity"].min()) >= 0

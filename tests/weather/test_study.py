@@ -62,7 +62,6 @@ def test_every_experiment_is_a_configuration_of_its_name(experiment: str) -> Non
         ["forecast.steps=[2,3]"],
         ["forecast.steps=[1,2]", "forecast.history=2"],
         ["forecast.steps=[1,2,4]", "forecast.at_once=true", "rollout.targets=2"],
-        ["forecast.at_once=true", "forecast.noise=4", "rollout.members=2", "loss.name=crps"],
         ["model=none"],
         ["data=grid-files"],
     ],
@@ -117,3 +116,22 @@ def test_looks_in_a_row_are_scored_state_by_state(source: Source) -> None:
     error = (torch.cat([first, second], dim=1) - batch.state[:, 1:]) / unit
     expected = (error.square() * task.area_weights).mean(dim=(1, 2, 3, 4))
     torch.testing.assert_close(task.loss(task.model, batch), expected, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("steps", ["[1]", "[1,2]"])
+def test_an_ensemble_learns_to_differ_in_all_sizes_of_a_step(steps: str, source: Source) -> None:
+    ensemble = ["forecast.noise=4", "rollout.members=3", "loss.name=crps", "rollout.targets=2"]
+    small = ["model=unet", "model.channels=4", "model.levels=2", "forecast.history=2", "data.states=6"]
+    config = config_of(*FLOWS, *small, *ensemble, f"forecast.steps={steps}", "forecast.at_once=true")
+    task = make_task(config, source, torch.device("cpu"))
+    batch = task.batch("train", np.arange(2))
+    before = task.loss(task.model, batch).mean()
+    before.backward()
+    noise = [p for name, p in task.model.named_parameters() if "modulation" in name and name.endswith("weight")]
+    assert noise and all(p.grad is not None and p.grad.abs().max() > 0 for p in noise)
+    optimizer = torch.optim.Adam(task.model.parameters(), 1e-2)
+    for _ in range(5):
+        optimizer.step()
+        optimizer.zero_grad()
+        task.loss(task.model, batch).mean().backward()
+    assert task.loss(task.model, batch).mean() < before

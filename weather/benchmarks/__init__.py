@@ -54,11 +54,24 @@ SPEEDY_COLUMNS = {
     **_errors("t850", "t850", (24, 72, 120)),
 }
 
+SPREAD_COLUMNS = {
+    f"{metric}_{channel}_{lead}h": (channel, float(lead), metric)
+    for metric in ("crps", "spread_skill_ratio")
+    for channel in ("z500", "t850")
+    for lead in (24, 72)
+}
+OF_ONE = {column: (*place, "mae") for column, (*place, metric) in SPREAD_COLUMNS.items() if metric == "crps"}
+"""The CRPS of a single forecast is its mean absolute error."""
+
 SWE_COLUMNS = _errors("height", "geopotential", (1, 10))
 
 OURS: dict[str, tuple[Measured, ...]] = {
     "ncep_namerica": (Measured("ncep-namerica-t995", "ncep_namerica_t995", _errors("t995", "t995", (6, 24, 72, 120))),),
     "speedy": (Measured("speedy-5p625", "speedy_5p625", SPEEDY_COLUMNS),),
+    "speedy_ensemble": (
+        Measured("speedy-5p625-ensemble", "speedy_5p625_ensemble", SPREAD_COLUMNS, members=10),
+        Measured("speedy-5p625", "speedy_5p625", OF_ONE),
+    ),
     "swe_sfno": tuple(
         Measured(f"swe-{name}", f"swe_{name}", SWE_COLUMNS, seeds=(0, 1, 2)) for name in ("sfno", "fno", "unet")
     ),

@@ -100,6 +100,8 @@ def _axes_renamed(dataset: xr.Dataset, where: str) -> xr.Dataset:
                 "interpolated to latitudes and longitudes first"
             )
         if found is not None:
+            if not dataset[found].size:
+                raise DataFormatError(f"{where}: its {axis} axis '{found}' has no values; the file is empty or cut off")
             names[found] = axis
     spare = [name for name in dataset.coords if name not in names and name not in dataset.dims]
     aliases = [name for name in names if names[name] != name]

@@ -18,7 +18,9 @@ from common.app.errors import ConfigError, DataFormatError
 from weather.data.canonical import DIMS, grid_of
 from weather.data.grid import Grid
 
-READ_ERRORS = (OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError, IndexError, SystemError)
+READ_ERRORS = (
+    OSError, ValueError, LookupError, RuntimeError, TypeError, AttributeError, EOFError, ArithmeticError, SystemError,
+)  # fmt: skip
 """What the readers under xarray raise on damaged chunks and broken connections."""
 
 

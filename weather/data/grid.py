@@ -113,7 +113,7 @@ def _check_axis(name: str, values: np.ndarray, where: str) -> None:
         )
     steps = np.diff(values)
     if not ((steps > 0).all() or (steps < 0).all()):
-        place = int(np.flatnonzero(np.sign(steps) != np.sign(steps[0]))[0])
+        place = int(np.flatnonzero(np.sign(steps) * np.sign(steps[0]) <= 0)[0])
         raise DataFormatError(
             f"{where}: {name} turns or repeats at {values[place]:g}, {values[place + 1]:g}; expected an axis that only "
             "rises or only falls: sort the file along it and drop repeated values"

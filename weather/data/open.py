@@ -24,6 +24,7 @@ import xarray as xr
 from common.app.errors import ConfigError, DataFormatError, DownloadError
 from common.data.locations import cache_folder, is_url, mirrored
 from weather.data.canonical import canonical, grid_of, names_in, pick
+from weather.data.fields import READ_ERRORS
 from weather.data.quantities import canonical_name
 from weather.data.times import report_gaps
 
@@ -217,7 +218,7 @@ def _opening(location: str) -> Iterator[None]:
             f"{location} holds no Zarr metadata that can be found ({type(error).__name__}: {str(error)[:200]}). Check "
             "the address; a store that is served over http must be consolidated: zarr.consolidate_metadata(path)"
         ) from error
-    except (OSError, ValueError, TypeError, RuntimeError, EOFError, AttributeError, IndexError, SystemError) as error:
+    except READ_ERRORS as error:
         raise DataFormatError(
             f"{location} cannot be opened ({type(error).__name__}: {str(error)[:300]}); the file is damaged, cut off, "
             "or not what its name says: fetch it again"

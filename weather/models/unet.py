@@ -53,22 +53,21 @@ class BoundedConvolution(nn.Conv2d):
 
 
 class ConvolutionBlock(nn.Module):
-    """Two convolutions around a skip; with a conditioning vector, group normalisation modulated by it.
+    """Two convolutions around a skip, scaled and shifted in between by a conditioning vector where there is one.
 
-    Without one nothing is normalised, and the size of a field is not lost.
+    Nothing is normalised: the size of a field is not lost, and a network that is told nothing can learn to be.
     """
 
     def __init__(self, inputs: int, outputs: int, boundary: Boundary, condition: int, dropout: float) -> None:
         super().__init__()
         self.first = BoundedConvolution(inputs, outputs, boundary)
         self.second = BoundedConvolution(outputs, outputs, boundary)
-        self.norm = nn.GroupNorm(1, outputs) if condition else nn.Identity()
         self.modulation = Modulation(condition, outputs) if condition else None
         self.dropout = nn.Dropout2d(dropout)
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        y = self.norm(self.first(x))
+        y = self.first(x)
         if self.modulation is not None and condition is not None:
             scale, shift = self.modulation(condition)
             y = y * scale[:, :, None, None] + shift[:, :, None, None]

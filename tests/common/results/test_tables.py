@@ -49,6 +49,12 @@ def test_best_is_marked_by_direction_and_only_among_comparable_rows(table: Table
     assert '<td class="number best">0.75</td>' in html  # largest AUC
 
 
+def test_a_ratio_that_should_be_one_has_neither_arrow_nor_best(table: Table) -> None:
+    column = {"name": "auc", "label": "spread over error", "lower_is_better": None}
+    html = Table.model_validate(CONTENT | {"columns": [CONTENT["columns"][0], column]}).to_html()
+    assert html.count(" best") == 1 and '<th class="number">spread over error</th>' in html
+
+
 def test_html_escapes_and_links_only_web_addresses(table: Table) -> None:
     html = table.to_html()
     assert "<b>" not in html and "&lt;b&gt;" in html

@@ -215,3 +215,9 @@ def test_spellings_of_units_and_quantities_of_names() -> None:
     assert quantity_of("t_low", "air_temperature") is QUANTITIES["temperature"]
     assert quantity_of("whatever") is None
     assert all(quantity.units[quantity.unit] == (1, 0) for quantity in QUANTITIES.values())
+
+
+@pytest.mark.parametrize("axis", ["time", "latitude", "longitude"])
+def test_an_axis_without_values_is_refused(axis: str) -> None:
+    with pytest.raises(DataFormatError, match=f"{axis} axis"):
+        canonical(example().isel({axis: slice(0, 0)}), "fields.nc")

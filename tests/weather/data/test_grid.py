@@ -66,6 +66,7 @@ def test_a_region_has_the_areas_of_its_cells_on_the_globe() -> None:
     [
         ([0, 10, 5], [0, 1], "latitude turns or repeats at 10, 5"),
         ([0, 10, 10], [0, 1], "latitude turns or repeats at 10, 10"),
+        ([0, 10], [5, 5, 5], "longitude turns or repeats at 5, 5"),
         ([0, np.nan], [0, 1], "latitude has shape"),
         ([80, 100], [0, 1], "latitudes reach 100"),
         ([0, 10], [0], "longitude has shape"),
