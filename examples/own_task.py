@@ -14,12 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from common.app.config import OptimizerConfig, RunConfig, TrainerConfig
-from common.training.checkpoint import load_best
-from common.training.distributed import process_group
-from common.training.precision import set_up_numerics
-from common.training.run_directory import open_run
+from common.training.study import Outcome, run_study
 from common.training.task import Forward, Task
-from common.training.trainer import Trainer
 
 
 class WaveTask(Task):
@@ -59,13 +55,12 @@ def main() -> float:
         optimizer=OptimizerConfig(learning_rate=1e-2),
         trainer=TrainerConfig(epochs=20, batch_size=100, device="cpu", ema_decay=0.9),
     )
-    set_up_numerics(config.trainer)
-    task, device = WaveTask(), torch.device("cpu")
-    with process_group(device) as world:  # one process, or those that torchrun started
-        run = open_run("own", config)
-        Trainer(task, config, run, world, device).fit()
-    weights, _ = load_best(run.checkpoints)
-    task.model.load_state_dict(weights)
+    task = WaveTask()
+
+    def conclude(_: None, outcome: Outcome) -> None:
+        task.model.load_state_dict(outcome.weights)
+
+    run_study("own", config, lambda: None, lambda _, device: task, conclude)  # alone, or in processes of torchrun
     with torch.inference_mode():
         error = float((task.model(task.x["val"]) - task.y["val"]).abs().mean())
     print(f"mean absolute error {error:.3f}; run folder {config.run_dir}")

@@ -9,25 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from ase.data import chemical_symbols
 from torch import Tensor
 
 from common.app.errors import ConfigError
 from common.results.plots import embed, parity
 from common.results.report import Section, Tile, data_table, run_report
-from common.training.checkpoint import load_best
-from common.training.distributed import (
-    ALONE,
-    World,
-    from_main,
-    gathered,
-    process_group,
-    world_from_environment,
-)
-from common.training.precision import select_device, set_up_numerics
-from common.training.run_directory import RunDirectory, open_run
-from common.training.trainer import Trainer
+from common.training.distributed import ALONE, World, gathered
+from common.training.run_directory import RunDirectory
+from common.training.study import Outcome, run_study
 from materials.data.frames import Frames
 from materials.data.load_frames import isolated_energies, load_frames
 from materials.data.mlip import SETS
@@ -47,19 +37,13 @@ def train(config: PotentialTrainConfig) -> RunDirectory | None:
 
     Returns the run folder; None for a dry run (`check=true`).
     """
-    set_up_numerics(config.trainer)
-    device = select_device(config.trainer.device, world_from_environment().local_rank)
-    with process_group(device) as world:
-        splits = {name: load_frames(config.data, name, config.offline) for name in ("train", "val")}
-        task = make_task(config, splits, device)
-        if config.check:
-            return _check(task, config, world, device)
-        run = from_main(world, open_run("materials", config) if world.is_main else None)
-        progress = Trainer(task, config, run, world, device).fit()
-        if world.is_main:
-            facts = {"minutes": round(progress.seconds / 60, 1), "processes": world.size}
-            _conclude(config, run, splits, device, facts)
-    return run
+    return run_study(
+        "materials",
+        config,
+        lambda: {name: load_frames(config.data, name, config.offline) for name in ("train", "val")},
+        lambda splits, device: make_task(config, splits, device),
+        lambda splits, outcome: _conclude(config, splits, outcome),
+    )
 
 
 def make_task(config: PotentialTrainConfig, splits: Mapping[str, Frames], device: torch.device) -> PotentialTask:
@@ -161,20 +145,13 @@ def _data_facts(config: PotentialTrainConfig) -> dict[str, Any]:
     return {"name": data.name, "title": known.title, "licence": known.licence, "citation": known.citation}
 
 
-def _conclude(
-    config: PotentialTrainConfig, run: RunDirectory, splits: Mapping[str, Frames], device: torch.device,
-    facts: Mapping[str, Any],
-) -> None:  # fmt: skip
+def _conclude(config: PotentialTrainConfig, splits: Mapping[str, Frames], outcome: Outcome) -> None:
     """Evaluate, report and save the chosen weights."""
-    weights, state = load_best(run.checkpoints)
-    potential, frames = potential_of(config, weights, splits, device), splits["val"]
+    run, frames = outcome.run, splits["val"]
+    potential = potential_of(config, outcome.weights, splits, outcome.device)
     scores, predicted = errors(potential, frames)
-    env = yaml.safe_load((run.path / "env.json").read_text())
-    potential.card |= {
-        "metrics": {f"val_{name}": value for name, value in scores.items()},
-        "training": {"best_step": state["step"], "seed": config.seed, **facts,
-                     "cpu": env["cpu"], "cores": env["cores"], "gpus": env["gpus"]},
-    }  # fmt: skip
+    metrics = {f"val_{name}": value for name, value in scores.items()}
+    potential.card |= {"metrics": metrics, "training": dict(outcome.training)}
     for folder in filter(None, (run.path / "model", config.save_as)):
         potential.save_pretrained(folder)
     path = write_report(run, potential, frames, scores, predicted)
@@ -209,10 +186,3 @@ def write_report(
     sections = [Section("Energies and forces", pictures), Section("By element", by_element)]
     return run_report(run.path, card["description"], tiles=tiles, data=card["data"], domain_sections=sections)
 
-
-def _check(task: PotentialTask, config: PotentialTrainConfig, world: World, device: torch.device) -> None:
-    values = Trainer(task, config, RunDirectory(Path()), world, device).check()
-    if world.is_main:
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        parameters, count = sum(p.numel() for p in task.model.parameters()), len(task.sizes("train"))
-        print(f"check passed: {parameters:,} parameters, {count:,} training frames, one step: {shown}")

@@ -11,17 +11,14 @@ from typing import Any
 
 import pandas as pd
 import torch
-import yaml
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from common.app.errors import ConfigError
 from common.results.report import Section, run_report
-from common.training.checkpoint import load_best
-from common.training.distributed import UNEVEN, World, from_main, process_group, world_from_environment
-from common.training.precision import select_device, set_up_numerics
-from common.training.run_directory import OUTPUTS, RunDirectory, open_run
-from common.training.trainer import Trainer
+from common.training.distributed import UNEVEN, process_group
+from common.training.run_directory import OUTPUTS, RunDirectory
+from common.training.study import Outcome, run_study, start_from
 from materials.config import EvaluateConfig, OwnTable, PropertyData, TrainConfig
 from materials.data.datasets import DATASETS
 from materials.explanation.nearest import TrainingIndex
@@ -39,23 +36,21 @@ def train(config: TrainConfig) -> RunDirectory | None:
 
     Returns the run folder; None for a dry run (`check=true`).
     """
-    set_up_numerics(config.trainer)
-    device = select_device(config.trainer.device, world_from_environment().local_rank)
-    with process_group(device) as world:
-        limits = {"train": config.data.train_limit, "val": config.data.val_limit}
-        splits = {
-            name: load_samples(config.property_data, name, limit=limit, offline=config.offline)
-            for name, limit in limits.items()
-        }
-        task = make_task(config, splits, device)
-        if config.check:
-            return _check(task, config, world, device)
-        run = from_main(world, open_run("materials", config) if world.is_main else None)
-        progress = Trainer(task, config, run, world, device).fit()
-        if world.is_main:
-            facts = {"minutes": round(progress.seconds / 60, 1), "processes": world.size}
-            _conclude(config, run, splits, device, facts)
-    return run
+    return run_study(
+        "materials",
+        config,
+        lambda: _open_splits(config),
+        lambda splits, device: make_task(config, splits, device),
+        lambda splits, outcome: _conclude(config, splits, outcome),
+    )
+
+
+def _open_splits(config: TrainConfig) -> dict[str, Samples]:
+    limits = {"train": config.data.train_limit, "val": config.data.val_limit}
+    return {
+        name: load_samples(config.property_data, name, limit=limit, offline=config.offline)
+        for name, limit in limits.items()
+    }
 
 
 def make_task(config: TrainConfig, splits: Mapping[str, Samples], device: torch.device) -> PropertyTask:
@@ -64,7 +59,7 @@ def make_task(config: TrainConfig, splits: Mapping[str, Samples], device: torch.
     model = new_model(config, splits["train"])
     substance = splits["train"].substance
     if config.start_from:
-        start_from(model, config.start_from)
+        start_from(model, _by_members(model, config.start_from), config.start_from)
     tables = {name: samples.table(model, device) for name, samples in splits.items()}
     substance.fit(model, tables["train"].packed, tables["train"].target, config.baseline)
     return PropertyTask(model, tables, substance.unit(model), outcome_of(config.property_data), config.loss, device)
@@ -84,23 +79,14 @@ def new_model(config: TrainConfig, samples: Samples) -> nn.Module:
     return kind(kind.config_class(**{name: value for name, value in values.items() if name in known}))
 
 
-def start_from(model: nn.Module, name: str) -> None:
-    """Take over the weights of a trained model of the same architecture; what has another shape stays as it is.
-
-    Members of an ensemble start from the trained ones in turn, and differ by what stays as it is.
-    Raises ConfigError where not one tensor fits.
-    """
-    trained, own = PropertyPredictor.from_pretrained(name, "cpu").model.state_dict(), model.state_dict()
+def _by_members(model: nn.Module, name: str) -> dict[str, Tensor]:
+    """Tensors of a trained model under the names they have in this one: its members take the trained ones in turn."""
+    trained = PropertyPredictor.from_pretrained(name, "cpu").model.state_dict()
     members = len({key.split(".")[1] for key in trained if key.startswith("networks.")}) or 1
-    source = {key: re.sub(r"^networks\.(\d+)", lambda m: f"networks.{int(m[1]) % members}", key) for key in own}
-    fitting = {
-        key: trained[source[key]]
-        for key, value in own.items()
-        if source[key] in trained and trained[source[key]].shape == value.shape
+    source = {
+        key: re.sub(r"^networks\.(\d+)", lambda m: f"networks.{int(m[1]) % members}", key) for key in model.state_dict()
     }
-    if not fitting:
-        raise ConfigError(f"start_from={name}: no tensor of that model fits this one; choose its model= and widths")
-    model.load_state_dict(own | fitting)
+    return {key: trained[place] for key, place in source.items() if place in trained}
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, float]:
@@ -180,32 +166,18 @@ def remember_training(predictor: PropertyPredictor, samples: Samples) -> None:
     predictor.training = TrainingIndex.build(samples.collection.ids, vectors, samples.target)
 
 
-def _conclude(
-    config: TrainConfig,
-    run: RunDirectory,
-    splits: Mapping[str, Samples],
-    device: torch.device,
-    facts: Mapping[str, Any],
-) -> None:
+def _conclude(config: TrainConfig, splits: Mapping[str, Samples], outcome: Outcome) -> None:
     """Evaluate, report and save the chosen weights."""
-    weights, state = load_best(run.checkpoints)
-    predictor, samples = predictor_of(config, weights, splits, device), splits["val"]
+    run, samples = outcome.run, splits["val"]
+    predictor = predictor_of(config, outcome.weights, splits, outcome.device)
     card, raw = predictor.card, predictor.estimate(samples.graphs)
     calibrate(predictor, samples, raw)
     remember_training(predictor, splits["train"])
     estimate = predictor.calibrated(raw)
     scores = score(samples.target, estimate.value, card["outcome"])
-    env = yaml.safe_load((run.path / "env.json").read_text())
     card |= {
         "metrics": {f"val_{name}": value for name, value in scores.items()} | _each_property(samples, estimate, card),
-        "training": {
-            "best_step": state["step"],
-            "seed": config.seed,
-            **facts,
-            "cpu": env["cpu"],
-            "cores": env["cores"],
-            "gpus": env["gpus"],
-        },
+        "training": dict(outcome.training),
     }
     for folder in filter(None, (run.path / "model", config.save_as)):
         predictor.save_pretrained(folder)
@@ -270,14 +242,6 @@ def _data_facts(data: PropertyData) -> dict[str, Any]:
 
 def _title(data: PropertyData) -> str:
     return data.path if isinstance(data, OwnTable) else DATASETS[data.name].title
-
-
-def _check(task: PropertyTask, config: TrainConfig, world: World, device: torch.device) -> None:
-    values = Trainer(task, config, RunDirectory(Path()), world, device).check()
-    if world.is_main:
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        parameters, count = sum(p.numel() for p in task.model.parameters()), len(task.sizes("train"))
-        print(f"check passed: {parameters:,} parameters, {count:,} training samples, one step: {shown}")
 
 
 def evaluation_folder(name: str) -> Path:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
-from common.app.errors import ConfigError
-from common.training.checkpoint import load_best
-from common.training.distributed import World, from_main, process_group, world_from_environment
-from common.training.precision import select_device, set_up_numerics
-from common.training.run_directory import RunDirectory, open_run
-from common.training.trainer import Trainer
+from common.training.run_directory import RunDirectory
+from common.training.study import Outcome, run_study, start_from
 from protein.config import FoldModel, TrainConfig
 from protein.evaluation import score_chains, summary, write_scores
 from protein.models.fold import Fold, FoldConfig
@@ -33,19 +26,13 @@ def train(config: TrainConfig) -> RunDirectory | None:
 
     Returns the run folder; None for a dry run (`check=true`).
     """
-    set_up_numerics(config.trainer)
-    device = select_device(config.trainer.device, world_from_environment().local_rank)
-    with process_group(device) as world:
-        source = open_source(config.data, ("train", "val"), config.offline)
-        task = make_task(config, source, device)
-        if config.check:
-            return _check(task, config, world, device)
-        run = from_main(world, open_run("protein", config) if world.is_main else None)
-        progress = Trainer(task, config, run, world, device).fit()
-        if world.is_main:
-            facts = {"minutes": round(progress.seconds / 60, 1), "processes": world.size}
-            _conclude(config, run, source, device, facts)
-    return run
+    return run_study(
+        "protein",
+        config,
+        lambda: open_source(config.data, ("train", "val"), config.offline),
+        lambda source, device: make_task(config, source, device),
+        lambda source, outcome: _conclude(config, source, outcome),
+    )
 
 
 def make_task(config: TrainConfig, source: Source, device: torch.device) -> FoldTask:
@@ -53,7 +40,8 @@ def make_task(config: TrainConfig, source: Source, device: torch.device) -> Fold
     torch.manual_seed(config.seed)
     model = Fold(hyper_parameters(config.model))
     if config.start_from:
-        start_from(model, config.start_from)
+        trained = StructurePredictor.from_pretrained(config.start_from, "cpu").model
+        start_from(model, trained.state_dict(), config.start_from)
     return FoldTask(model, source.splits["train"], source.splits["val"], config.curriculum, config.loss, device)
 
 
@@ -69,15 +57,6 @@ def hyper_parameters(model: FoldModel) -> FoldConfig:
         dropout=model.dropout,
     )
     return FoldConfig(**model.model_dump(exclude={"name", "iterations"}), structure=structure)
-
-
-def start_from(model: Fold, name: str) -> None:
-    """Take over the weights of a trained model that have the same name and shape. Raises ConfigError if none has."""
-    trained, own = StructurePredictor.from_pretrained(name, "cpu").model.state_dict(), model.state_dict()
-    fitting = {key: value for key, value in trained.items() if key in own and own[key].shape == value.shape}
-    if not fitting:
-        raise ConfigError(f"start_from={name}: no tensor of that model fits this one; choose its widths")
-    model.load_state_dict(own | fitting)
 
 
 def predictor_of(
@@ -100,17 +79,11 @@ def predictor_of(
     return StructurePredictor(model, card, str(device))
 
 
-def _conclude(
-    config: TrainConfig, run: RunDirectory, source: Source, device: torch.device, facts: Mapping[str, Any]
-) -> None:
+def _conclude(config: TrainConfig, source: Source, outcome: Outcome) -> None:
     """Score, report and save the chosen weights."""
-    weights, state = load_best(run.checkpoints)
-    predictor = predictor_of(config, weights, source, device)
-    env = yaml.safe_load((run.path / "env.json").read_text())
-    predictor.card["training"] = {
-        "best_step": state["step"], "seed": config.seed, **facts,
-        "cpu": env["cpu"], "cores": env["cores"], "gpus": env["gpus"],
-    }  # fmt: skip
+    run = outcome.run
+    predictor = predictor_of(config, outcome.weights, source, outcome.device)
+    predictor.card["training"] = dict(outcome.training)
     scores = score_chains(predictor, source.splits["val"])
     predictor.card["metrics"] = {f"val_{name}": value for name, value in summary(scores).items()}
     for folder in filter(None, (run.path / "model", config.save_as)):
@@ -119,10 +92,3 @@ def _conclude(
     print("  ".join(f"{name} {value:.3f}" for name, value in summary(scores).items()))
     print(f"model: {run.path / 'model'}  report: {report}")
 
-
-def _check(task: FoldTask, config: TrainConfig, world: World, device: torch.device) -> None:
-    values = Trainer(task, config, RunDirectory(Path()), world, device).check()
-    if world.is_main:
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        parameters, count = sum(p.numel() for p in task.model.parameters()), len(task.sizes("train"))
-        print(f"check passed: {parameters:,} parameters, {count:,} clusters of chains, one step: {shown}")

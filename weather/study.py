@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor, nn
 
 from common.app.errors import ConfigError
-from common.training.checkpoint import load_best
-from common.training.distributed import World, from_main, process_group, world_from_environment
-from common.training.precision import select_device, set_up_numerics
-from common.training.run_directory import RunDirectory, open_run
-from common.training.trainer import Trainer
+from common.training.run_directory import RunDirectory
+from common.training.study import Outcome, run_study, start_from
 from weather.config import TrainConfig
 from weather.data.forcings import Forcings
 from weather.data.grid import Grid
@@ -47,19 +42,13 @@ def train(config: TrainConfig) -> RunDirectory | None:
 
     Returns the run folder; None for a dry run (`check=true`).
     """
-    set_up_numerics(config.trainer)
-    device = select_device(config.trainer.device, world_from_environment().local_rank)
-    with process_group(device) as world:
-        source = open_source(config.data, ("train", "val"), config.offline)
-        task = make_task(config, source, device)
-        if config.check:
-            return _check(task, config, world, device)
-        run = from_main(world, open_run("weather", config) if world.is_main else None)
-        progress = Trainer(task, config, run, world, device).fit()
-        if world.is_main:
-            facts = {"minutes": round(progress.seconds / 60, 1), "processes": world.size}
-            _conclude(config, run, source, device, facts)
-    return run
+    return run_study(
+        "weather",
+        config,
+        lambda: open_source(config.data, ("train", "val"), config.offline),
+        lambda source, device: make_task(config, source, device),
+        lambda source, outcome: _conclude(config, source, outcome),
+    )
 
 
 def make_task(config: TrainConfig, source: Source, device: torch.device) -> ForecastTask:
@@ -81,7 +70,8 @@ def make_task(config: TrainConfig, source: Source, device: torch.device) -> Fore
     stepper = Stepper(network, scales, forecast.steps, forecast.noise, forecast.at_once)
     stepper.save_memory = config.trainer.activation_checkpointing
     if config.start_from:
-        start_from(stepper.network, config.start_from)
+        trained = Forecaster.from_pretrained(config.start_from, "cpu").model
+        start_from(stepper.network, trained.state_dict(), config.start_from)
     return ForecastTask(
         stepper.to(device),
         windows,
@@ -146,15 +136,6 @@ def channel_weights(config: TrainConfig, source: Source) -> Tensor:
     return torch.tensor(weights)
 
 
-def start_from(network: nn.Module, name: str) -> None:
-    """Take over the weights of a trained model that have the same name and shape. Raises ConfigError if none has."""
-    trained, own = Forecaster.from_pretrained(name, "cpu").model.state_dict(), network.state_dict()
-    fitting = {key: value for key, value in trained.items() if key in own and own[key].shape == value.shape}
-    if not fitting:
-        raise ConfigError(f"start_from={name}: no tensor of that model fits this one; choose its model= and widths")
-    network.load_state_dict(own | fitting)
-
-
 def forecaster_of(
     config: TrainConfig, weights: Mapping[str, Tensor], source: Source, device: torch.device
 ) -> Forecaster:
@@ -189,17 +170,11 @@ def forecaster_of(
     return forecaster
 
 
-def _conclude(
-    config: TrainConfig, run: RunDirectory, source: Source, device: torch.device, facts: Mapping[str, Any]
-) -> None:
+def _conclude(config: TrainConfig, source: Source, outcome: Outcome) -> None:
     """Score, report and save the chosen weights."""
-    weights, state = load_best(run.checkpoints)
-    forecaster = forecaster_of(config, weights, source, device)
-    env = yaml.safe_load((run.path / "env.json").read_text())
-    forecaster.card["training"] = {
-        "best_step": state["step"], "seed": config.seed, **facts,
-        "cpu": env["cpu"], "cores": env["cores"], "gpus": env["gpus"],
-    }  # fmt: skip
+    run = outcome.run
+    forecaster = forecaster_of(config, outcome.weights, source, outcome.device)
+    forecaster.card["training"] = dict(outcome.training)
     starts = max(1, len(source.splits["val"].fields) // (REPORTED_STARTS // config.rollout.members))
     if config.forecast.shrink:
         shrink(forecaster, source)
@@ -242,10 +217,3 @@ def card_metrics(scored: Scored, forecaster: Forecaster) -> dict[str, float]:
     ends = frame[np.isin(frame["lead_h"], [frame["lead_h"].min(), frame["lead_h"].max()])]
     return {f"val_rmse {row.channel} {row.lead_h:g} h": float(row.value) for row in ends.itertuples()}  # pyright: ignore
 
-
-def _check(task: ForecastTask, config: TrainConfig, world: World, device: torch.device) -> None:
-    values = Trainer(task, config, RunDirectory(Path()), world, device).check()
-    if world.is_main:
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        parameters, count = sum(p.numel() for p in task.model.parameters()), len(task.sizes("train"))
-        print(f"check passed: {parameters:,} parameters, {count:,} training windows, one step: {shown}")
