@@ -35,7 +35,7 @@ def skill(frame: pd.DataFrame, channel: str, metric: str, system: str, label: st
     figure = Figure(figsize=(4.8, 3.0), layout="constrained")
     axes = figure.add_subplot()
     part = frame[(frame["channel"] == channel) & frame["value"].notna()]
-    unit, hours = ("days", 24) if frame["lead_h"].max() >= 48 else ("h", 1)
+    unit, hours = ("days", 24) if float(frame["lead_h"].to_numpy().max()) >= 48 else ("h", 1)
     for name in dict.fromkeys(part["system"]):
         rows = part.query("system == @name and metric == @metric")
         colour, line = QUIET.get(name, (BLUE, "-"))

@@ -60,7 +60,7 @@ SPREAD_COLUMNS = {
     for channel in ("z500", "t850")
     for lead in (24, 72)
 }
-OF_ONE = {column: (*place, "mae") for column, (*place, metric) in SPREAD_COLUMNS.items() if metric == "crps"}
+OF_ONE = {name: (channel, lead, "mae") for name, (channel, lead, metric) in SPREAD_COLUMNS.items() if metric == "crps"}
 """The CRPS of a single forecast is its mean absolute error."""
 
 SWE_COLUMNS = _errors("height", "geopotential", (1, 10))
