@@ -165,8 +165,8 @@ def _references(forecaster: Forecaster, measured: Measured, scored: Scored, tabl
     """Persistence, climatology and regression on the same pairs."""
     decimals = {column.name: column.decimals for column in table.columns}
     for system in dict.fromkeys(scored.frame["system"]):
-        if system != forecaster.card["name"]:
-            found = _values(str(system), measured, scored)
+        found = _values(str(system), measured, scored)
+        if system != forecaster.card["name"] and found:  # of an ensemble's scores a single forecast has none
             values = {column: round(value, decimals[column]) for column, value in found.items()}
             source = f"trifold weather benchmark table={table.name}"
             yield Row(system=str(system), values=values, source=source, protocol="test")
