@@ -185,4 +185,3 @@ def write_report(
     by_element = data_table(("Element", "Atoms", "Force MAE (meV/Å)", "Force RMSE (meV/Å)"), rows)
     sections = [Section("Energies and forces", pictures), Section("By element", by_element)]
     return run_report(run.path, card["description"], tiles=tiles, data=card["data"], domain_sections=sections)
-

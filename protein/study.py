@@ -91,4 +91,3 @@ def _conclude(config: TrainConfig, source: Source, outcome: Outcome) -> None:
     report = write_scores(run, f"{config.experiment}: {source.facts['title']}, validation", predictor, scores)
     print("  ".join(f"{name} {value:.3f}" for name, value in summary(scores).items()))
     print(f"model: {run.path / 'model'}  report: {report}")
-

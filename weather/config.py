@@ -187,8 +187,10 @@ class TrainConfig(RunConfig):
     mirror: bool = Field(
         default=False, description="learn from a mirrored world too, whose hemispheres have changed places; globes only"
     )
-    start_from: ModelName | None = Field(
-        default=None, description="a trained model whose weights are the start, where they fit; null: random ones"
+    start_from: ModelName | tuple[ModelName, ...] | None = Field(
+        default=None,
+        description="a trained model whose weights are the start, where they fit; of several with model.networks the "
+        "networks in turn; null: random ones",
     )
     save_as: str | None = Field(
         default=None, min_length=1, description="folder that the trained forecaster is also saved to"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -70,8 +71,8 @@ def make_task(config: TrainConfig, source: Source, device: torch.device) -> Fore
     stepper = Stepper(network, scales, forecast.steps, forecast.noise, forecast.at_once)
     stepper.save_memory = config.trainer.activation_checkpointing
     if config.start_from:
-        trained = Forecaster.from_pretrained(config.start_from, "cpu").model
-        start_from(stepper.network, trained.state_dict(), config.start_from)
+        names = (config.start_from,) if isinstance(config.start_from, str) else config.start_from
+        start_from(stepper.network, _in_turn(names), ", ".join(names))
     return ForecastTask(
         stepper.to(device),
         windows,
@@ -87,6 +88,18 @@ def make_task(config: TrainConfig, source: Source, device: torch.device) -> Fore
         climate.to(device) if climate is not None else None,
         Mirror(source.grid, source.channels, forcings, device) if config.mirror else None,
     )
+
+
+def _in_turn(names: Sequence[str]) -> dict[str, Tensor]:
+    """Tensors of trained models; where these hold several networks, those of the first come first."""
+    found: dict[str, Tensor] = {}
+    before = 0
+    for name in names:
+        state = Forecaster.from_pretrained(name, "cpu").model.state_dict()
+        numbers = {key: re.match(r"networks\.(\d+)\.(.*)", key) for key in state}
+        found |= {f"networks.{int(m[1]) + before}.{m[2]}" if m else key: state[key] for key, m in numbers.items()}
+        before += len({m[1] for m in numbers.values() if m})
+    return found
 
 
 def new_network(config: TrainConfig, source: Source, forcings: Forcings) -> nn.Module:
@@ -216,4 +229,3 @@ def card_metrics(scored: Scored, forecaster: Forecaster) -> dict[str, float]:
     frame = scored.frame.query("system == @forecaster.card['name'] and metric == 'rmse'")
     ends = frame[np.isin(frame["lead_h"], [frame["lead_h"].min(), frame["lead_h"].max()])]
     return {f"val_rmse {row.channel} {row.lead_h:g} h": float(row.value) for row in ends.itertuples()}  # pyright: ignore
-

@@ -15,7 +15,7 @@ from weather.config import TrainConfig
 from weather.data.forcings import Forcings
 from weather.models import MODELS
 from weather.samples import Source, open_source
-from weather.study import make_task, new_network
+from weather.study import forecaster_of, make_task, new_network
 from weather.task import Horizon
 
 EXPERIMENTS = sorted(path.stem for path in Path(str(files("weather.conf.train"))).glob("experiment/*.yaml"))
@@ -135,3 +135,19 @@ def test_an_ensemble_learns_to_differ_in_all_sizes_of_a_step(steps: str, source:
         optimizer.zero_grad()
         task.loss(task.model, batch).mean().backward()
     assert task.loss(task.model, batch).mean() < before
+
+
+def test_networks_of_several_models_start_one_in_turn(tmp_path: Path, source: Source) -> None:
+    small = [*FLOWS, "model=unet", "model.channels=4", "model.levels=2", "data.states=6"]
+    parts = []
+    for seed, networks in ((1, 1), (2, 2)):
+        config = config_of(*small, f"seed={seed}", f"model.networks={networks}")
+        network = make_task(config, source, torch.device("cpu")).stepper.network
+        weights = {f"network.{name}": value for name, value in network.state_dict().items()}
+        forecaster_of(config, weights, source, torch.device("cpu")).save_pretrained(tmp_path / f"{seed}")
+        parts.append(network)
+    names = f"start_from=[{tmp_path / '1'},{tmp_path / '2'}]"
+    whole = make_task(config_of(*small, "model.networks=3", names), source, torch.device("cpu")).stepper.network.eval()
+    state = torch.randn(2, 3, 8, 16)
+    one, two = (part.eval()(state) for part in parts)
+    torch.testing.assert_close(whole(state), (one + 2 * two) / 3)
