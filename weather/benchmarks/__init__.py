@@ -33,6 +33,7 @@ class Measured:
 
     columns     by column of the table: channel, lead time in hours, metric
     experiment  the recipe that makes it
+    first       recipes whose models it goes on from
     seeds       of the models that it makes; the row is their mean
     """
 
@@ -42,6 +43,7 @@ class Measured:
     split: str = "test"
     members: int = 1
     every: int = 1
+    first: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
 
 
@@ -53,6 +55,8 @@ SPEEDY_COLUMNS = {
     **_errors("z500", "z500", (24, 72, 120)),
     **_errors("t850", "t850", (24, 72, 120)),
 }
+
+SPEEDY_FIRST = ("speedy_5p625_first", "speedy_5p625_mirrored")
 
 SPREAD_COLUMNS = {
     f"{metric}_{channel}_{lead}h": (channel, float(lead), metric)
@@ -67,10 +71,10 @@ SWE_COLUMNS = _errors("height", "geopotential", (1, 10))
 
 OURS: dict[str, tuple[Measured, ...]] = {
     "ncep_namerica": (Measured("ncep-namerica-t995", "ncep_namerica_t995", _errors("t995", "t995", (6, 24, 72, 120))),),
-    "speedy": (Measured("speedy-5p625", "speedy_5p625", SPEEDY_COLUMNS),),
+    "speedy": (Measured("speedy-5p625", "speedy_5p625", SPEEDY_COLUMNS, first=SPEEDY_FIRST),),
     "speedy_ensemble": (
-        Measured("speedy-5p625-ensemble", "speedy_5p625_ensemble", SPREAD_COLUMNS, members=10),
-        Measured("speedy-5p625", "speedy_5p625", OF_ONE),
+        Measured("speedy-5p625-ensemble", "speedy_5p625_ensemble", SPREAD_COLUMNS, members=10, first=SPEEDY_FIRST[:1]),
+        Measured("speedy-5p625", "speedy_5p625", OF_ONE, first=SPEEDY_FIRST),
     ),
     "swe_sfno": tuple(
         Measured(f"swe-{name}", f"swe_{name}", SWE_COLUMNS, seeds=(0, 1, 2)) for name in ("sfno", "fno", "unet")
@@ -117,13 +121,16 @@ def _scored(forecaster: Forecaster, measured: Measured, offline: bool, folder: P
 
 def _trained(measured: Measured, seed: int, config: BenchmarkConfig) -> Path:
     """The model of the recipe's run with that seed: a new run, or the one in its folder, gone on with."""
-    run_dir = OUTPUTS / "weather" / measured.experiment / f"seed-{seed}"
-    settings = [f"experiment={measured.experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
-    recipe = load_config("weather", "train", [*settings, f"seed={seed}", f"run_dir={run_dir}", "resume=auto"])
-    assert isinstance(recipe, TrainConfig)
-    run_directory = train(recipe)
-    assert run_directory is not None
-    return run_directory.path / "model"
+    model = Path()
+    for experiment in (*measured.first, measured.experiment):
+        run_dir = OUTPUTS / "weather" / experiment / f"seed-{seed}"
+        settings = [f"experiment={experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
+        recipe = load_config("weather", "train", [*settings, f"seed={seed}", f"run_dir={run_dir}", "resume=auto"])
+        assert isinstance(recipe, TrainConfig)
+        run_directory = train(recipe)
+        assert run_directory is not None
+        model = run_directory.path / "model"
+    return model
 
 
 def _values(system: str, measured: Measured, scored: Scored) -> dict[str, float]:
