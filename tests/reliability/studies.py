@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import socket
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+
+from tests.processes import processes
 
 SHARED = ["trainer.device=cpu", "trainer.threads=1", "trainer.checkpoint_every_steps=3", "trainer.log_every=4",
           "trainer.ema_decay=0.9"]  # fmt: skip
@@ -32,8 +33,6 @@ STUDIES = {
 STEPS = 16
 """Of each study, at least."""
 
-_processes = multiprocessing.get_context("forkserver")
-PRELOAD = [__name__, "torch._dynamo", "common.training.trainer", "materials.study", "weather.study", "protein.study"]
 
 
 def start(domain: str, folder: Path, kill_at: int | None = None, signals: dict[int, int] | None = None,
@@ -46,13 +45,12 @@ def start(domain: str, folder: Path, kill_at: int | None = None, signals: dict[i
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    _processes.set_forkserver_preload(PRELOAD)
     started = []
     for rank in range(ranks):
         environment = {"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1",
                        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}  # fmt: skip
         arguments = (domain, str(folder), kill_at, signals or {}, environment, more)
-        started.append(_processes.Process(target=_train, args=arguments))
+        started.append(processes.Process(target=_train, args=arguments))
         started[-1].start()
     return started
 

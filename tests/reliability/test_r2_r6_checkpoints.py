@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from common.app.errors import CheckpointError
 from common.data.artifact import read_arrays, verify_artifact, write_artifact
 from common.training.checkpoint import newest_valid
 from tests.common.training.toy import fit, last_checkpoint
+from tests.processes import processes
 
 
 def save_for_ever(folder: Path) -> None:
@@ -24,8 +24,6 @@ def save_for_ever(folder: Path) -> None:
 
 
 def check_kills_while_saving(folder: Path, trials: int) -> None:
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload([__name__])
     random = np.random.default_rng(0)
     for trial in range(trials):
         checkpoints = folder / str(trial)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 import os
 import signal
 import socket
@@ -26,6 +25,7 @@ import xarray as xr
 
 from common.app.cli import main
 from tests.common.training.toy import finish
+from tests.processes import processes
 
 DOMAINS = ("materials", "weather", "protein")
 PATIENCE_S = 300
@@ -39,7 +39,6 @@ WRITERS = {
 }
 """What puts down a part of the result, by domain: module, class, method."""
 
-_processes = multiprocessing.get_context("forkserver")
 
 
 def inputs(domain: str, folder: Path) -> list[str]:
@@ -85,12 +84,11 @@ def start(verb: str, domain: str, arguments: list[str], ranks: int, kill: int | 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    _processes.set_forkserver_preload(["materials.screening", "weather.forecast_run", "protein.prediction_run"])
     started = []
     for rank in range(ranks):
         environment = {"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1",
                        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}  # fmt: skip
-        started.append(_processes.Process(target=_run, args=(verb, domain, arguments, environment, rank == kill)))
+        started.append(processes.Process(target=_run, args=(verb, domain, arguments, environment, rank == kill)))
         started[-1].start()
     return started
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import resource
 import shutil
 import signal
@@ -17,6 +16,7 @@ from common.app.errors import StorageError
 from common.data.artifact import read_arrays, verify_artifact, write_artifact
 from common.training.checkpoint import newest_valid
 from tests.common.training.toy import fit, last_checkpoint
+from tests.processes import processes
 
 LARGE = {"model.safetensors": {"x": np.zeros(200_000)}}
 Measured = Callable[[str, str], None]
@@ -76,7 +76,7 @@ def _write_with_a_limit(folder: Path) -> None:
 
 def test_a_file_that_may_not_grow_leaves_the_folder_as_it_was(tmp_path: Path, measured: Measured) -> None:
     write_artifact(tmp_path / "model", {"model.safetensors": {"x": np.arange(3)}})
-    writer = multiprocessing.get_context("forkserver").Process(target=_write_with_a_limit, args=(tmp_path / "model",))
+    writer = processes.Process(target=_write_with_a_limit, args=(tmp_path / "model",))
     writer.start()
     writer.join(60)
     assert writer.exitcode == 7

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from common.training.batch_norm import BatchNorm
 from common.training.distributed import process_group
-from tests.common.training.toy import CPU, _processes, finish
+from tests.common.training.toy import CPU, finish
+from tests.processes import processes
 
 PARTS = (5, 2, 9)
 """Rows of each rank."""
@@ -41,7 +42,7 @@ def test_ranks_together_are_one_process(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    ranks = [_processes.Process(target=_rank, args=(rank, port, str(tmp_path))) for rank in range(len(PARTS))]
+    ranks = [processes.Process(target=_rank, args=(rank, port, str(tmp_path))) for rank in range(len(PARTS))]
     for process in ranks:
         process.start()
     assert finish(ranks) == [0] * len(PARTS)

@@ -7,7 +7,6 @@ anywhere, also under torchrun.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import socket
@@ -25,6 +24,7 @@ from common.training.distributed import World, from_main, process_group
 from common.training.run_directory import RunDirectory, open_run
 from common.training.task import Forward, Task
 from common.training.trainer import Trainer
+from tests.processes import processes
 
 CPU = torch.device("cpu")
 WALL_CLOCK = ("samples_per_s", "memory_gb")
@@ -133,21 +133,16 @@ def _rank(environment: dict[str, str], arguments: dict[str, Any]) -> None:
     run(**arguments)
 
 
-_processes = multiprocessing.get_context("forkserver")  # torch is imported once: a process starts in milliseconds
-PRELOAD = [__name__, "torch._dynamo", "torch.distributed.checkpoint", "torch.distributed.fsdp"]
-
-
 def start(folder: Path, ranks: int = 1, **arguments: Any) -> list[BaseProcess]:
     """`run` in new processes that talk to each other through gloo."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    _processes.set_forkserver_preload(PRELOAD)
     started = []
     for rank in range(ranks):
         environment = {"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1",
                        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        started.append(_processes.Process(target=_rank, args=(environment, {"folder": str(folder), **arguments})))
+        started.append(processes.Process(target=_rank, args=(environment, {"folder": str(folder), **arguments})))
         started[-1].start()
     return started
 
