@@ -46,6 +46,17 @@ class WaveTask(Task):
         x, y = batch
         return {"mae": (forward(x) - y).abs().squeeze(1)}
 
+    def error(self) -> float:
+        """Mean absolute error on the validation split."""
+        with torch.inference_mode():
+            return float((self.model(self.x["val"]) - self.y["val"]).abs().mean())
+
+
+def conclude(_: RunConfig, task: WaveTask, outcome: Outcome) -> None:
+    """Take the best weights; of several processes the main one does."""
+    task.model.load_state_dict(outcome.weights)
+    print(f"mean absolute error {task.error():.3f}; run folder {outcome.run.path}")
+
 
 def main() -> float:
     """Train, and return the validation error of the best weights."""
@@ -56,15 +67,8 @@ def main() -> float:
         trainer=TrainerConfig(epochs=20, batch_size=100, device="cpu", ema_decay=0.9),
     )
     task = WaveTask()
-
-    def conclude(_: None, outcome: Outcome) -> None:
-        task.model.load_state_dict(outcome.weights)
-
-    run_study("own", config, lambda: None, lambda _, device: task, conclude)  # alone, or in processes of torchrun
-    with torch.inference_mode():
-        error = float((task.model(task.x["val"]) - task.y["val"]).abs().mean())
-    print(f"mean absolute error {error:.3f}; run folder {config.run_dir}")
-    return error
+    run_study("own", config, lambda _: task, lambda _, task, device: task, conclude)  # alone, or by torchrun
+    return task.error()
 
 
 if __name__ == "__main__":

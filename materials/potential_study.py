@@ -37,13 +37,11 @@ def train(config: PotentialTrainConfig) -> RunDirectory | None:
 
     Returns the run folder; None for a dry run (`check=true`).
     """
-    return run_study(
-        "materials",
-        config,
-        lambda: {name: load_frames(config.data, name, config.offline) for name in ("train", "val")},
-        lambda splits, device: make_task(config, splits, device),
-        lambda splits, outcome: _conclude(config, splits, outcome),
-    )
+    return run_study("materials", config, _open, make_task, _conclude)
+
+
+def _open(config: PotentialTrainConfig) -> dict[str, Frames]:
+    return {name: load_frames(config.data, name, config.offline) for name in ("train", "val")}
 
 
 def make_task(config: PotentialTrainConfig, splits: Mapping[str, Frames], device: torch.device) -> PotentialTask:

@@ -36,16 +36,10 @@ def train(config: TrainConfig) -> RunDirectory | None:
 
     Returns the run folder; None for a dry run (`check=true`).
     """
-    return run_study(
-        "materials",
-        config,
-        lambda: _open_splits(config),
-        lambda splits, device: make_task(config, splits, device),
-        lambda splits, outcome: _conclude(config, splits, outcome),
-    )
+    return run_study("materials", config, _open, make_task, _conclude)
 
 
-def _open_splits(config: TrainConfig) -> dict[str, Samples]:
+def _open(config: TrainConfig) -> dict[str, Samples]:
     limits = {"train": config.data.train_limit, "val": config.data.val_limit}
     return {
         name: load_samples(config.property_data, name, limit=limit, offline=config.offline)

@@ -43,13 +43,11 @@ def train(config: TrainConfig) -> RunDirectory | None:
 
     Returns the run folder; None for a dry run (`check=true`).
     """
-    return run_study(
-        "weather",
-        config,
-        lambda: open_source(config.data, ("train", "val"), config.offline),
-        lambda source, device: make_task(config, source, device),
-        lambda source, outcome: _conclude(config, source, outcome),
-    )
+    return run_study("weather", config, _open, make_task, _conclude)
+
+
+def _open(config: TrainConfig) -> Source:
+    return open_source(config.data, ("train", "val"), config.offline)
 
 
 def make_task(config: TrainConfig, source: Source, device: torch.device) -> ForecastTask:

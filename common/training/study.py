@@ -20,6 +20,7 @@ from common.training.run_directory import RunDirectory, open_run
 from common.training.task import Task
 from common.training.trainer import Trainer
 
+Config = TypeVar("Config", bound=RunConfig)
 Data = TypeVar("Data")
 
 
@@ -39,10 +40,10 @@ class Outcome:
 
 def run_study(
     domain: str,
-    config: RunConfig,
-    open_data: Callable[[], Data],
-    make_task: Callable[[Data, torch.device], Task],
-    conclude: Callable[[Data, Outcome], None],
+    config: Config,
+    open_data: Callable[[Config], Data],
+    make_task: Callable[[Config, Data, torch.device], Task],
+    conclude: Callable[[Config, Data, Outcome], None],
 ) -> RunDirectory | None:
     """Train, alone or as one of the processes that torchrun started; the main one then concludes.
 
@@ -51,14 +52,14 @@ def run_study(
     set_up_numerics(config.trainer)
     device = select_device(config.trainer.device, world_from_environment().local_rank)
     with process_group(device) as world:
-        data = open_data()
-        task = make_task(data, device)
+        data = open_data(config)
+        task = make_task(config, data, device)
         if config.check:
             return _check(task, config, world, device)
         run = from_main(world, open_run(domain, config) if world.is_main else None)
         progress = Trainer(task, config, run, world, device).fit()
         if world.is_main:
-            conclude(data, _outcome(config, run, device, progress.seconds / 60, world.size))
+            conclude(config, data, _outcome(config, run, device, progress.seconds / 60, world.size))
     return run
 
 

@@ -11,7 +11,6 @@ making batches. Bytes are those of gradients that a ring all-reduce sends from e
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import socket
 import sys
@@ -21,6 +20,8 @@ from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from tests.processes import processes
 
 WARM_UP = 3
 STUDIES = {
@@ -37,8 +38,6 @@ STUDIES = {
 }  # fmt: skip
 """By domain the samples of a rank's step, and the study."""
 
-_processes = multiprocessing.get_context("forkserver")
-
 
 def measure(domain: str, ranks: int, steps: int) -> list[dict[str, float]]:
     """Of each rank: cpu_ms, input_ms and wall_ms of a step (medians), and bytes of the gradients."""
@@ -50,7 +49,7 @@ def measure(domain: str, ranks: int, steps: int) -> list[dict[str, float]]:
         for rank in range(ranks):
             environment = {"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_RANK": str(rank),
                            "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}  # fmt: skip
-            started.append(_processes.Process(target=_train, args=(domain, ranks, steps, folder, environment)))
+            started.append(processes.Process(target=_train, args=(domain, ranks, steps, folder, environment)))
             started[-1].start()
         for process in started:
             process.join()

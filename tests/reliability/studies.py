@@ -34,7 +34,6 @@ STEPS = 16
 """Of each study, at least."""
 
 
-
 def start(domain: str, folder: Path, kill_at: int | None = None, signals: dict[int, int] | None = None,
           ranks: int = 1, more: tuple[str, ...] = ()) -> list[BaseProcess]:  # fmt: skip
     """Train the domain's study in `folder`, going on where a run is there.

@@ -40,7 +40,6 @@ WRITERS = {
 """What puts down a part of the result, by domain: module, class, method."""
 
 
-
 def inputs(domain: str, folder: Path) -> list[str]:
     """Files for a small model of a domain, and the arguments of `predict` that name them."""
     if domain == "materials":
