@@ -104,6 +104,9 @@ class GridData(Section):
     variables: tuple[str, ...] | None = Field(default=None, description="those that are forecast; null: the set's own")
     levels: tuple[float, ...] | None = Field(default=None, description="hPa; null: the set's own")
     step_h: Hours | None = Field(default=None, description="hours between states of a window; null: the set's own")
+    with_validation: bool = Field(
+        default=False, description="learn from the validation part too: a last fit, when everything has been chosen"
+    )
 
 
 class OwnGrids(GridData):
@@ -196,8 +199,19 @@ class TrainConfig(RunConfig):
         default=None, min_length=1, description="folder that the trained forecaster is also saved to"
     )
 
+    @property
+    def learns_validation(self) -> bool:
+        """Whether nothing is left that the weights have not seen."""
+        return not isinstance(self.data, FlowData) and self.data.with_validation
+
     @model_validator(mode="after")
     def _fits_together(self) -> TrainConfig:
+        if self.learns_validation and (self.trainer.select != "last" or self.forecast.shrink):
+            raise ValueError(
+                f"data.with_validation=true with trainer.select={self.trainer.select} and forecast.shrink="
+                f"{self.forecast.shrink}: what was learned from cannot choose; set trainer.select=last, "
+                "forecast.shrink=false and as many epochs as were best before"
+            )
         if self.loss.name.endswith("crps") != (self.rollout.members > 1):
             raise ValueError(
                 f"loss.name={self.loss.name} with rollout.members={self.rollout.members}: a CRPS needs at least 2 "

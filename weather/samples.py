@@ -65,7 +65,16 @@ def open_source(data: GridData | OwnGrids | FlowData, splits: Sequence[str], off
     else:
         known = DATASETS[data.name]
         facts |= {"title": known.title, "licence": known.licence, "citation": known.citation}
-    return Source(open_splits(chosen, splits, offline), open_constants(chosen, offline), chosen.step_h, facts)
+    opened = open_splits(chosen, splits, offline)
+    if data.with_validation and "train" in opened:
+        opened["train"] = _joined(opened["train"], opened["val"])
+    return Source(opened, open_constants(chosen, offline), chosen.step_h, facts)
+
+
+def _joined(first: Split, second: Split) -> Split:
+    """Two splits as one; windows reach from one into the other where no time is missing between them."""
+    dataset = xr.concat([first.fields.dataset, second.fields.dataset], "time", join="exact").sortby("time")
+    return Split(replace(first.fields, dataset=dataset), first.content + second.content)
 
 
 def learning_set(data: GridData | OwnGrids) -> LearningSet:

@@ -191,10 +191,11 @@ def _conclude(config: TrainConfig, source: Source, outcome: Outcome) -> None:
         shrink(forecaster, source)
     leads = reported_leads(forecaster, source)
     scored = score_split(forecaster, source, "val", leads, config.rollout.members, every=starts)
-    forecaster.card["metrics"] = card_metrics(scored, forecaster)
+    seen = config.learns_validation
+    forecaster.card["metrics"] = card_metrics(scored, forecaster, "seen" if seen else "val")
     for folder in filter(None, (run.path / "model", config.save_as)):
         forecaster.save_pretrained(folder)
-    title = f"{config.experiment}: {source.facts['title']}, validation"
+    title = f"{config.experiment}: {source.facts['title']}, validation{', learned from too' if seen else ''}"
     path = write_scores(run, title, forecaster, source, "val", scored, config.rollout.members)
     print(summary(scored))
     print(f"model: {run.path / 'model'}  report: {path}")
@@ -222,8 +223,8 @@ def reported_leads(forecaster: Forecaster, source: Source) -> list[int]:
     return sorted({*there[:: max(1, len(there) // 7)], *there[-1:]}) or furthest[:1]
 
 
-def card_metrics(scored: Scored, forecaster: Forecaster) -> dict[str, float]:
-    """The errors of the first and the last lead time, by channel."""
+def card_metrics(scored: Scored, forecaster: Forecaster, of: str) -> dict[str, float]:
+    """The errors of the first and the last lead time, by channel; `of` says on what."""
     frame = scored.frame.query("system == @forecaster.card['name'] and metric == 'rmse'")
     ends = frame[np.isin(frame["lead_h"], [frame["lead_h"].min(), frame["lead_h"].max()])]
-    return {f"val_rmse {row.channel} {row.lead_h:g} h": float(row.value) for row in ends.itertuples()}  # pyright: ignore
+    return {f"{of}_rmse {row.channel} {row.lead_h:g} h": float(row.value) for row in ends.itertuples()}  # pyright: ignore

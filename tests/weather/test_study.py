@@ -11,10 +11,11 @@ import torch
 
 from common.app.composition import load_config
 from common.app.errors import ConfigError
+from tests.weather.small import states
 from weather.config import TrainConfig
 from weather.data.forcings import Forcings
 from weather.models import MODELS
-from weather.samples import Source, open_source
+from weather.samples import Source, open_source, scales_of, windows_of
 from weather.study import forecaster_of, make_task, new_network
 from weather.task import Horizon
 
@@ -64,11 +65,32 @@ def test_every_experiment_is_a_configuration_of_its_name(experiment: str) -> Non
         ["forecast.steps=[1,2,4]", "forecast.at_once=true", "rollout.targets=2"],
         ["model=none"],
         ["data=grid-files"],
+        ["data=ncep-namerica-t995", "data.with_validation=true", "trainer.select=best"],
     ],
 )
 def test_what_does_not_fit_together_is_refused(words: list[str]) -> None:
     with pytest.raises(ConfigError):
         config_of(*words)
+
+
+def test_a_last_fit_learns_from_the_validation_part_too(tmp_path: Path) -> None:
+    states(24).to_netcdf(tmp_path / "states.nc")
+    words = ["data=grid-files", f"data.path={tmp_path / 'states.nc'}", "data.variables=[2m_temperature]", "trainer.select=last",
+             "data.splits={train:2020-03-01/2020-03-04,val:2020-03-05/2020-03-06}"]  # fmt: skip
+    apart, whole = (
+        open_source(config_of(*words, f"data.with_validation={choice}").data, ("train", "val"))
+        for choice in ("false", "true")
+    )
+    times = {split: list(part.fields.times) for split, part in apart.splits.items()}
+    assert (len(times["train"]), len(times["val"])) == (16, 8)
+    assert list(whole.splits["train"].fields.times) == times["train"] + times["val"]
+    assert list(whole.splits["val"].fields.times) == times["val"]
+    length, device = 3, torch.device("cpu")
+    windows = [len(windows_of(source, "train", length, device)) for source in (apart, whole)]
+    assert windows == [16 - length + 1, 24 - length + 1]
+    means = [scales_of(source, (1,))["mean"] for source in (apart, whole)]
+    values = whole.splits["train"].fields.dataset["2m_temperature"]
+    assert means[1][-1] == pytest.approx(float(values.mean()), rel=0.01) and means[0] != means[1]
 
 
 @pytest.mark.parametrize("targets, grow_until", [(1, 0.0), (4, 0.0), (4, 0.5), (3, 1.0), (8, 0.9)])
