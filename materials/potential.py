@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 from ase.data import chemical_symbols
-from scipy.spatial.distance import pdist
 
 from common.app.errors import CheckpointError, DataFormatError
 from common.app.registry import Registry
@@ -161,6 +160,8 @@ def _read(source: Any) -> Atoms:
         return read_crystal(source)
     if not len(atoms) or not (np.abs(atoms.positions) < FARTHEST_A).all():
         raise DataFormatError(f"{name}: expected atoms at finite positions in angstrom")
+    from scipy.spatial.distance import pdist  # slow to import: not where crystals are predicted
+
     distances = pdist(atoms.positions)
     if distances.size and distances.min() < OVERLAP_A:
         raise DataFormatError(

@@ -25,6 +25,7 @@ class FoldModel(Section):
     pair: Width = Field(default=32, description="features of a pair of residues; even")
     stem_width: Width = Field(default=160, description="features of a residue in the stem")
     stem_blocks: Depth = Field(default=5, description="of the stem: convolutions along the sequence; 0: none")
+    voters: int = Field(default=0, ge=0, le=16, description="further stems, which vote on the secondary structure only")
     sequence_blocks: Depth = Field(default=4, description="of attention and convolution, on the sequence alone")
     blocks: Depth = Field(default=8, description="of the trunk, on residues and pairs")
     heads: int = Field(default=8, ge=1, le=64, description="of attention over residues")
@@ -36,6 +37,8 @@ class FoldModel(Section):
 
     @model_validator(mode="after")
     def _divisible(self) -> FoldModel:
+        if self.voters and not self.stem_blocks:
+            raise ValueError(f"voters={self.voters} are stems; set stem_blocks, which is 0")
         for width, heads, what in (
             (self.single, self.heads, "single"),
             (self.pair, self.triangle_heads or 1, "pair"),
@@ -114,6 +117,9 @@ class TrainConfig(RunConfig):
         default=None, min_length=1, description="folder that the trained predictor is also saved to"
     )
     save_half: bool = Field(default=False, description="save its weights in 16 bits: half the size")
+    reported: int | None = Field(
+        default=None, ge=1, description="validation chains that a run's report folds and scores; null: all"
+    )
 
     @model_validator(mode="after")
     def _has_stem(self) -> TrainConfig:
@@ -125,8 +131,11 @@ class TrainConfig(RunConfig):
 class BenchmarkConfig(Section):
     """`trifold protein benchmark`."""
 
-    table: Literal["pdb5k"] = Field(description="table that is reproduced")
-    train: bool = Field(default=False, description="run the training recipes first, instead of using the shipped model")
+    table: Literal["pdb5k", "pdb5k_curve"] = Field(description="table that is reproduced")
+    train: bool = Field(
+        default=False,
+        description="run the training recipes first, instead of using the shipped model; pdb5k_curve always does",
+    )
     device: Device = "auto"
     output: str | None = Field(
         default=None, min_length=1, description="folder of table and report; null: a new one under outputs/"

@@ -5,7 +5,7 @@ Shapes: L residues.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -145,6 +145,18 @@ def distributions(frame: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
         axes.set(title=title, xlabel=f"mean {values.mean():.3f}" if len(values) else "")
         axes.grid(visible=False, axis="x")
     panels[0].set_ylabel("chains")
+    return figure
+
+
+@styled
+def learning_curves(chains: Sequence[int], scores: Mapping[str, Sequence[float]]) -> Figure:
+    """Mean scores on a test against the number of training chains, a panel each."""
+    figure = Figure(figsize=(2.6 * len(scores), 2.6), layout="constrained")
+    for axes, (title, values) in zip(np.atleast_1d(figure.subplots(1, len(scores))), scores.items(), strict=True):
+        axes.plot(chains, values, color=BLUE, marker="o", markersize=4)
+        axes.set(title=title, xlabel="training chains", xscale="log", xticks=list(chains))
+        axes.set_xticks(list(chains), [f"{count:,}" for count in chains], rotation=45)
+        axes.minorticks_off()
     return figure
 
 

@@ -82,7 +82,7 @@ def contact_scores(contacts: np.ndarray, native: np.ndarray, types: np.ndarray, 
     Native contacts are between C-beta atoms (C-alpha of glycine; where only backbones are known, where C-beta atoms
     ideally stand), and between C-alpha atoms of chains that have only these.
     """
-    points = _tensor(_beta(native, types))
+    points = _tensor(beta_positions(native, types))
     distances = (points[:, None] - points[None]).norm(dim=-1)
     mask = torch.isfinite(points[:, 0])
     scores, residues = _tensor(contacts), torch.from_numpy(place)
@@ -126,7 +126,8 @@ def stereochemistry(types: np.ndarray, coords: np.ndarray, place: np.ndarray | N
     }
 
 
-def _beta(native: np.ndarray, types: np.ndarray) -> np.ndarray:
+def beta_positions(native: np.ndarray, types: np.ndarray) -> np.ndarray:
+    """Between what contacts [L, 3] are: see `contact_scores`; NaN where nothing is known."""
     backbone = torch.from_numpy(np.ascontiguousarray(native[:, [N, CA, C]]))
     ideal = virtual_c_beta(backbone).numpy()
     ideal[types == TYPE_OF_LETTER["G"]] = np.nan

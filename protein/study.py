@@ -82,7 +82,8 @@ def _conclude(config: TrainConfig, source: Source, outcome: Outcome) -> None:
     run = outcome.run
     predictor = predictor_of(config, outcome.weights, source, outcome.device)
     predictor.card["training"] = dict(outcome.training)
-    scores = score_chains(predictor, source.splits["val"])
+    chains = source.splits["val"]
+    scores = score_chains(predictor, chains.subset(range(min(len(chains), config.reported or len(chains)))))
     predictor.card["metrics"] = {f"val_{name}": value for name, value in summary(scores).items()}
     for folder in filter(None, (run.path / "model", config.save_as)):
         predictor.save_pretrained(folder, config.save_half)

@@ -153,7 +153,7 @@ class FoldTask(Task):
         types = torch.where(hidden, MASKED, crops.types)
         output = forward(types, crops.mask, crops.place, cycles=cycles, learn=self.stage)
         if self.stage == "sequence":
-            return self._sequence_loss(output, crops, hidden)
+            return torch.stack([self._sequence_loss(one, crops, hidden) for one in output]).mean(0)
         native = Native.of(crops)
         if self.stage == "structure":
             return self._structure_loss(output, native)

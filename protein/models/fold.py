@@ -9,6 +9,7 @@ Shapes: B batch, N residues, S width of single, C width of pair, E width of what
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -57,6 +58,7 @@ class FoldConfig:
     """The defaults are those of `fold-small`.
 
     stem_width, stem_blocks  of the convolutions along the sequence; 0 blocks: none
+    voters                   further stems, which say nothing but what the secondary structure is; the mean is given
     sequence_blocks, blocks  before the trunk, and of the trunk
     triangle_every           every so manieth block has triangle multiplication
     triangle_heads           of attention around triangles, in the same blocks; 0: none
@@ -68,6 +70,7 @@ class FoldConfig:
     pair: int = 32
     stem_width: int = 160
     stem_blocks: int = 5
+    voters: int = 0
     sequence_blocks: int = 4
     blocks: int = 8
     heads: int = 8
@@ -96,9 +99,14 @@ class Fold(nn.Module):
         self.config, single, pair = config, config.single, config.pair
         self.embed_type = nn.Embedding(TYPES, single)
         self.stem = self.embed_stem = None
-        if config.stem_blocks:
-            width = config.stem_width
-            self.stem = SequenceStem(TYPES, width, config.stem_blocks, config.dropout, len(STATES))
+        width = config.stem_width
+        stems = [
+            SequenceStem(TYPES, width, config.stem_blocks, config.dropout, len(STATES))
+            for _ in range(1 + config.voters if config.stem_blocks else 0)
+        ]
+        self.voters = nn.ModuleList(stems[1:])
+        if stems:
+            self.stem = stems[0]
             self.embed_stem = nn.Sequential(nn.LayerNorm(width), linear(width, single, start="zero"))
         self.embed_profile = linear(PROFILE, single, start="zero") if config.profile else None
         self.embed_language = (
@@ -128,7 +136,7 @@ class Fold(nn.Module):
         profile: Tensor | None = None,
         language: Tensor | None = None,
         learn: Stage = "all",
-    ) -> FoldOutput | SequenceOutput:
+    ) -> FoldOutput | list[SequenceOutput]:
         """Predict; all cycles but the last are without gradients.
 
         types          [B, N] int64, see `protein.data.residues`; MASKED where a residue is hidden
@@ -139,7 +147,7 @@ class Fold(nn.Module):
         recompute      keep nothing of a block for the backward pass but what enters it
         profile        [B, N, 23] of an alignment, if the model takes one
         language       [B, N, E] states of a language model, if the model takes them
-        learn          what gradients reach: see `Stage`
+        learn          what gradients reach: see `Stage`; for "sequence" what each stem gives is returned
         """
         present = torch.ones_like(types, dtype=torch.bool) if mask is None else mask
         trunk, folding = (torch.is_grad_enabled() and learn != one for one in ("structure", "distances"))
@@ -148,7 +156,7 @@ class Fold(nn.Module):
         if learn == "sequence":
             if told is None:
                 raise ValueError("this model has no stem that could learn from the sequence alone")
-            return told
+            return [told, *(voter(types, present) for voter in self.voters)]
         if residue_index is None:
             residue_index = torch.arange(types.shape[1], device=types.device).expand_as(types)
         with torch.set_grad_enabled(trunk):
@@ -172,6 +180,8 @@ class Fold(nn.Module):
             distogram, language, secondary = self.distogram(pair), self.residue(single), self.secondary(single)
             if told is not None:
                 language, secondary = language + told.language, secondary + told.secondary
+            if not self.training:
+                secondary = voted([secondary, *(voter(types, present).secondary for voter in self.voters)])
         return FoldOutput(
             structure=structure,
             single=single,
@@ -216,6 +226,11 @@ class Fold(nn.Module):
             return along + self.recycling(previous, where)
 
         return collect(start, residue_index, chunk, 1)
+
+
+def voted(logits: Sequence[Tensor]) -> Tensor:
+    """Logits of the mean of the probabilities."""
+    return logits[0] if len(logits) == 1 else torch.stack([one.log_softmax(-1) for one in logits]).logsumexp(0)
 
 
 class FoldBlock(nn.Module):

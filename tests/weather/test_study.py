@@ -75,8 +75,8 @@ def test_what_does_not_fit_together_is_refused(words: list[str]) -> None:
 
 def test_a_last_fit_learns_from_the_validation_part_too(tmp_path: Path) -> None:
     states(24).to_netcdf(tmp_path / "states.nc")
-    words = ["data=grid-files", f"data.path={tmp_path / 'states.nc'}", "data.variables=[2m_temperature]", "trainer.select=last",
-             "data.splits={train:2020-03-01/2020-03-04,val:2020-03-05/2020-03-06}"]  # fmt: skip
+    words = ["data=grid-files", f"data.path={tmp_path / 'states.nc'}", "data.variables=[2m_temperature]",
+             "trainer.select=last", "data.splits={train:2020-03-01/2020-03-04,val:2020-03-05/2020-03-06}"]  # fmt: skip
     apart, whole = (
         open_source(config_of(*words, f"data.with_validation={choice}").data, ("train", "val"))
         for choice in ("false", "true")

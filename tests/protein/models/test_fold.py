@@ -81,15 +81,34 @@ def test_gradients_reach_every_weight(fold):
 
 def test_the_stem_learns_from_the_sequence_alone(fold):
     types, mask = torch.randint(0, 20, (2, 11)), torch.arange(11) < torch.tensor([[11], [8]])
-    told = fold(types, mask, learn="sequence")
+    (told,) = fold(types, mask, learn="sequence")
     (told.secondary.square().mean() + told.language.square().mean()).backward()
     reached = {name for name, p in fold.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
     assert reached == {f"stem.{name}" for name, _ in fold.stem.named_parameters()}
-    alone = fold(types[1:, :8], learn="sequence")
+    (alone,) = fold(types[1:, :8], learn="sequence")
     assert close(told.secondary[1, :8], alone.secondary[0])
     without = Fold(replace(CONFIG, stem_blocks=0))
     with pytest.raises(ValueError, match="no stem"):
         without(types, mask, learn="sequence")
+
+
+def test_voters_give_the_mean_of_what_all_think_of_the_secondary_structure_and_nothing_else(fold):
+    types, mask = torch.randint(0, 20, (2, 11)), torch.arange(11) < torch.tensor([[11], [8]])
+    torch.manual_seed(3)
+    many = randomized(Fold(replace(CONFIG, voters=2))).eval()
+    many.load_state_dict({**many.state_dict(), **fold.state_dict()})
+    with torch.no_grad():
+        _, *votes = many(types, mask, learn="sequence")
+        alone, together = fold(types, mask), many(types, mask)
+        learning = many.train()(types, mask)
+    assert len(votes) == 2 and not close(votes[0].secondary, votes[1].secondary, 1e-2)
+    mean = sum(one.softmax(-1) for one in (alone.secondary, *(vote.secondary for vote in votes))) / 3
+    assert close(together.secondary.softmax(-1), mean)
+    assert close(together.distogram, alone.distogram) and close(together.structure.atom14, alone.structure.atom14)
+    assert close(learning.distogram, alone.distogram) and close(learning.secondary, alone.secondary)
+    for one in many(types, mask, learn="sequence"):
+        one.secondary.square().mean().backward()
+    assert all(p.grad is not None for name, p in many.voters.named_parameters() if "residue" not in name)
 
 
 def test_before_structures_are_learned_their_module_gets_no_gradient(fold):
