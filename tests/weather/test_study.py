@@ -11,9 +11,10 @@ import torch
 
 from common.app.composition import load_config
 from common.app.errors import ConfigError
-from tests.weather.small import states
-from weather.config import TrainConfig
+from tests.weather.small import forecaster, states
+from weather.config import EvaluateConfig, GridData, TrainConfig
 from weather.data.forcings import Forcings
+from weather.evaluation import data_of
 from weather.models import MODELS
 from weather.samples import Source, open_source, scales_of, windows_of
 from weather.study import forecaster_of, make_task, new_network
@@ -91,6 +92,10 @@ def test_a_last_fit_learns_from_the_validation_part_too(tmp_path: Path) -> None:
     means = [scales_of(source, (1,))["mean"] for source in (apart, whole)]
     values = whole.splits["train"].fields.dataset["2m_temperature"]
     assert means[1][-1] == pytest.approx(float(values.mean()), rel=0.01) and means[0] != means[1]
+    trained = forecaster()
+    trained.card["recipe"] = {"data": {"name": "ncep-namerica-t995", "with_validation": True}}
+    evaluated = data_of(trained, EvaluateConfig(model="small"))
+    assert isinstance(evaluated, GridData) and not evaluated.with_validation, "references have to be fitted apart"
 
 
 @pytest.mark.parametrize("targets, grow_until", [(1, 0.0), (4, 0.0), (4, 0.5), (3, 1.0), (8, 0.9)])
