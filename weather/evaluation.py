@@ -124,8 +124,10 @@ def source_of(forecaster: Forecaster, config: EvaluateConfig) -> Source:
 
 
 def data_of(forecaster: Forecaster, config: EvaluateConfig) -> GridData | OwnGrids | FlowData:
-    """The data section: that of the training, or the set that was asked for. Its parts stay apart: references are fitted
-    to training alone, also where a last fit took in validation."""
+    """The data section: that of the training, or the set that was asked for.
+
+    Its parts stay apart: references are fitted to training alone, also where a last fit took in validation.
+    """
     trained: Mapping[str, Any] = forecaster.card["recipe"]["data"]
     name = config.data or trained["name"]
     section = {**trained, "name": name} if name == trained["name"] else {"name": name}
