@@ -84,7 +84,7 @@ def _curve(config: BenchmarkConfig) -> Measured:
         means, time_taken = summary(point.scores), _time(point.seconds, point.world)
         by_chain[f"{point.chains}-chains"] = point.scores
         drawn[point.chains] = means
-        values = _values(means)
+        values = {"chains": float(point.chains), **_values(means)}
         rows.append(_row(point.predictor, "curve", values, len(point.scores), config.table, time_taken))
         print(f"  {point.chains} chains: " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
     scores = {label: [means[name] for means in drawn.values()] for name, label in CURVES.items()}
