@@ -150,11 +150,11 @@ def distributions(frame: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
 
 @styled
 def learning_curves(chains: Sequence[int], scores: Mapping[str, Sequence[float]]) -> Figure:
-    """Mean scores on a test against the number of training chains, a panel each."""
+    """Mean scores on a test against the number of training chains, a panel each, from zero: small steps look small."""
     figure = Figure(figsize=(2.6 * len(scores), 2.6), layout="constrained")
     for axes, (title, values) in zip(np.atleast_1d(figure.subplots(1, len(scores))), scores.items(), strict=True):
         axes.plot(chains, values, color=BLUE, marker="o", markersize=4)
-        axes.set(title=title, xlabel="training chains", xscale="log", xticks=list(chains))
+        axes.set(title=title, xlabel="training chains", xscale="log", ylim=(0, 1.15 * max(values)))
         axes.set_xticks(list(chains), [f"{count:,}" for count in chains], rotation=45)
         axes.minorticks_off()
     return figure
