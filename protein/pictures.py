@@ -154,7 +154,8 @@ def learning_curves(chains: Sequence[int], scores: Mapping[str, Sequence[float]]
     figure = Figure(figsize=(2.6 * len(scores), 2.6), layout="constrained")
     for axes, (title, values) in zip(np.atleast_1d(figure.subplots(1, len(scores))), scores.items(), strict=True):
         axes.plot(chains, values, color=BLUE, marker="o", markersize=4)
-        axes.set(title=title, xlabel="training chains", xscale="log", ylim=(0, 1.15 * max(values)))
+        axes.set(title=title, xlabel="training chains", xscale="log")
+        axes.set_ylim(0, max(0.01, 1.15 * max(values)))
         axes.set_xticks(list(chains), [f"{count:,}" for count in chains], rotation=45)
         axes.minorticks_off()
     return figure
