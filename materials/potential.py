@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 from ase.data import chemical_symbols
+from torch import Tensor
 
 from common.app.errors import CheckpointError, DataFormatError
 from common.app.registry import Registry
@@ -52,6 +54,10 @@ class PotentialEnergy:
     """eV/angstrom^3 [3, 3], the derivative of the energy by strain over the volume; NaN if not periodic."""
     magmoms: np.ndarray | None
     """Bohr magnetons [m], where the model has them."""
+    energy_std_ev: float = np.nan
+    """How much the members of an ensemble differ; NaN for a single potential."""
+    forces_std_ev_a: np.ndarray | None = None
+    """The same of each force component [m, 3]; None for a single potential."""
 
 
 class Potential(Predictor):
@@ -89,7 +95,8 @@ class Potential(Predictor):
         return read_json(cls._find(name), "model.json").get("architecture") in cls.architectures.paths
 
     def predict(self, inputs: Any | Sequence[Any], budget: int | None = None) -> pd.DataFrame:
-        """One row an input, in order: id, energy_ev, energy_ev_per_atom, forces_ev_a, stress_ev_a3, magmoms, error.
+        """One row an input, in order: id, energy_ev, energy_ev_per_atom, forces_ev_a, stress_ev_a3, magmoms, energy_std_ev,
+        forces_std_ev_a (how much the members of an ensemble differ), error.
 
         inputs: paths, ase.Atoms or pymatgen Structures, one or many; periodic in three directions, ase.Atoms also in
         none.
@@ -122,13 +129,23 @@ class Potential(Predictor):
         """Energies of structures that need no checking, in order; periodic in any directions."""
         budget = budget or (ATOMS_A_STEP if self.device.type == "cpu" else ATOMS_A_STEP_ON_A_GPU)
         for batch in _batches(atoms, budget):
-            result = differentiate(self.model, self.graph(batch))
-            counts = [len(one) for one in batch]
-            energy, stress = result.energy.tolist(), result.stress.double().cpu().numpy()
-            forces = np.split(result.forces.double().cpu().numpy(), np.cumsum(counts)[:-1])
-            magmom = None if result.magmom is None else result.magmom.double().cpu().numpy()
-            magmoms = [None] * len(batch) if magmom is None else np.split(magmom, np.cumsum(counts)[:-1])
-            yield from map(PotentialEnergy, energy, forces, stress, magmoms)
+            graph, members = self.graph(batch), getattr(self.model.config, "members", 1)
+            each = self.model if members == 1 else partial(self.model, apart=True)
+            result = differentiate(each, graph if members == 1 else graph.repeated(members))
+            ends = np.cumsum([len(one) for one in batch])[:-1]
+
+            def of_members(values: Tensor, members: int = members) -> np.ndarray:
+                return values.double().cpu().numpy().reshape(members, -1, *values.shape[1:])
+
+            energy, forces, stress = map(of_members, (result.energy, result.forces, result.stress))
+            spread = (np.full(len(batch), np.nan), [None] * len(batch))
+            if members > 1:
+                spread = (energy.std(axis=0), np.split(forces.std(axis=0), ends))
+            magmoms = [None] * len(batch)
+            if result.magmom is not None:
+                magmoms = np.split(of_members(result.magmom)[0], ends)
+            energies, forces = energy.mean(axis=0).tolist(), np.split(forces.mean(axis=0), ends)
+            yield from map(PotentialEnergy, energies, forces, stress.mean(axis=0), magmoms, *spread)
 
     def graph(self, atoms: Sequence[Atoms]) -> AtomicGraph:
         """The structures as the model sees them."""
@@ -189,5 +206,7 @@ def _frame(names: list[str], results: Sequence[PotentialEnergy | None], errors: 
     def column(name: str) -> pd.Series:
         return pd.Series([None if one is None else getattr(one, name) for one in results], dtype=object)
 
-    arrays = {name: column(name) for name in ("forces_ev_a", "stress_ev_a3", "magmoms")}
-    return pd.DataFrame({"id": names, "energy_ev": energies, "energy_ev_per_atom": per_atom, **arrays, "error": errors})
+    columns = {"id": names, "energy_ev": energies, "energy_ev_per_atom": per_atom}
+    columns |= {name: column(name) for name in ("forces_ev_a", "stress_ev_a3", "magmoms")}
+    columns["energy_std_ev"] = [np.nan if one is None else one.energy_std_ev for one in results]
+    return pd.DataFrame({**columns, "forces_std_ev_a": column("forces_std_ev_a"), "error": errors})

@@ -28,6 +28,9 @@ class PotentialConfig(Section):
     message_width: int = Field(default=8, ge=1, le=256, description="channels in which an atom tells of itself")
     hidden: int = Field(default=64, ge=1, le=4096, description="features of an atom")
     layers: int = Field(default=2, ge=1, le=8, description="steps of message passing, counting the first")
+    members: int = Field(
+        default=1, ge=1, le=64, description="potentials of an ensemble, trained side by side in one run"
+    )
 
 
 class FrameData(Section):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,10 @@ class Targets(NamedTuple):
     energy: Tensor
     forces: Tensor
     stress: Tensor
+
+    def repeated(self, times: int) -> Targets:
+        """Those of `AtomicGraph.repeated`."""
+        return Targets(self.energy.repeat(times), self.forces.repeat(times, 1), self.stress.repeat(times, 1, 1))
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,9 @@ class FrameTable:
 class PotentialTask(Task):
     """The loss is the sum of the losses of energy per atom, force components and stress components, each weighted.
 
-    Every atom's force counts the same, whatever the size of its frame. Validation has energy (eV/atom) and force (eV/Å)
-    errors: means of absolute values (`_mae`) and of squares (`_mse`).
+    Every atom's force counts the same, whatever the size of its frame. Each member of an ensemble learns from its own
+    errors. Validation is of their mean: energy (eV/atom) and force (eV/Å) errors, means of absolute values (`_mae`) and
+    of squares (`_mse`).
     """
 
     monitor = "loss"
@@ -99,6 +105,7 @@ class PotentialTask(Task):
         self.blocks = tuple(getattr(model, "layers", ()))
         self._loss = LOSSES[loss]
         self._atoms_a_frame = float(tables["train"].atoms.counts.float().mean())
+        self._members = model.config.members  # pyright: ignore[reportAttributeAccessIssue]
 
     def sizes(self, split: str) -> np.ndarray:
         return self.tables[split].sizes
@@ -108,7 +115,12 @@ class PotentialTask(Task):
 
     def loss(self, forward: Forward, batch: tuple[AtomicGraph, Targets]) -> Tensor:
         graph, targets = batch
-        return self._losses(graph, differentiate(forward, graph, create_graph=True), targets)
+        if self._members == 1:
+            return self._losses(graph, differentiate(forward, graph, create_graph=True), targets)
+        copies = graph.repeated(self._members)
+        result = differentiate(partial(forward, apart=True), copies, create_graph=True)
+        losses = self._losses(copies, result, targets.repeated(self._members))
+        return losses.view(self._members, -1).mean(dim=0)
 
     def metrics(self, forward: Forward, batch: tuple[AtomicGraph, Targets]) -> dict[str, Value]:
         graph, targets = batch

@@ -30,8 +30,8 @@ from materials.potential_study import errors, write_report
 from materials.study import evaluation_folder
 
 AT_ONCE = 64
-COLUMNS = ("id", "energy", "energy_per_atom", "largest_force", "unit", "error")
-UNIT = "eV, eV/atom, eV/angstrom"
+COLUMNS = ("id", "energy", "energy_per_atom", "largest_force", "energy_std", "largest_force_std", "unit", "error")
+UNIT = "eV, eV/atom, eV/angstrom, eV, eV/angstrom"
 NOTHING_PREDICTED = 3
 
 
@@ -94,18 +94,24 @@ def predict(config: PredictConfig) -> int:
         for name, atoms, result, error in _results(potential, inputs, config.budget):
             if result is None or atoms is None:
                 rejected += 1
-                rows.writerow((name, "", "", "", UNIT, error))
+                rows.writerow((name, "", "", "", "", "", UNIT, error))
                 refused.writerow((name, error))
                 continue
             predicted += 1
-            largest = float(np.linalg.norm(result.forces_ev_a, axis=1).max())
-            per_atom = result.energy_ev / len(atoms)
-            rows.writerow((name, f"{result.energy_ev:.8g}", f"{per_atom:.8g}", f"{largest:.6g}", UNIT, ""))
+            per_atom, largest = result.energy_ev / len(atoms), _largest(result.forces_ev_a)
+            spread = ("", "")
+            if result.forces_std_ev_a is not None:
+                spread = (f"{result.energy_std_ev:.6g}", f"{_largest(result.forces_std_ev_a):.6g}")
+            rows.writerow((name, f"{result.energy_ev:.8g}", f"{per_atom:.8g}", f"{largest:.6g}", *spread, UNIT, ""))
             write_xyz(structures, with_results(atoms, result, name))
     print(f"{predicted} predicted -> {table}, forces and stress -> {table.with_suffix('.extxyz')}")
     if rejected:
         print(f"{rejected} rejected, with reasons -> {table.with_name('rejected.csv')}")
     return 0 if predicted else NOTHING_PREDICTED
+
+
+def _largest(vectors: np.ndarray) -> float:
+    return float(np.linalg.norm(vectors, axis=1).max())
 
 
 def _results(

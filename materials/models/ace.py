@@ -45,6 +45,7 @@ class ACEConfig:
     message_width: int = 8
     hidden: int = 64
     layers: int = 2
+    members: int = 1
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,15 @@ class Density:
         """Density of sources [A, D] around each atom by harmonic, radial function and channel, [A, K, R D]."""
         weights = source.index_select(0, self.other.flatten()).unflatten(0, self.other.shape)
         return self.harmonics @ (self.radial[..., :, None] * weights[..., None, :]).flatten(2)
+
+    def copies(self, count: int) -> list[Density]:
+        """The density of structures that follow one another `count` times, as one for each time."""
+        atoms = len(self.species) // count
+        parts = zip(*(rows.split(atoms) for rows in (self.species, self.other, self.radial, self.harmonics)), strict=True)
+        return [
+            Density(species, (other - number * atoms).clamp(min=0), radial, harmonics)  # free places name atom 0
+            for number, (species, other, radial, harmonics) in enumerate(parts)
+        ]
 
 
 class Layer(nn.Module):
@@ -166,8 +176,44 @@ class Layer(nn.Module):
             self.spread[element] = own.std(dim=0, correction=0) + 0.01 * own.abs().mean(dim=0) + 1e-3
 
 
+class Network(nn.Module):
+    """One member of an ensemble."""
+
+    def __init__(self, config: ACEConfig) -> None:
+        super().__init__()
+        self.elements = len(config.elements)
+        widths = [(self.elements, self.elements)] + [(config.hidden, config.message_width)] * (config.layers - 1)
+        self.layers = nn.ModuleList(Layer(config, features, sources) for features, sources in widths)
+        self.sources = nn.ModuleList(nn.Linear(features, sources) for features, sources in widths[1:])
+
+    def forward(self, density: Density) -> Tensor:
+        """Energy of each atom in the model's unit [A]."""
+        features = sources = F.one_hot(density.species, self.elements).to(density.radial.dtype)
+        energy = features.new_zeros(len(features))
+        for number, layer in enumerate(self.layers):
+            if number:
+                sources = self._message(number, features)
+            features, share = layer(features, sources, density)
+            energy = energy + share
+        return energy
+
+    @torch.no_grad()
+    def calibrate(self, density: Density) -> None:
+        """Set the units of each layer from typical surroundings."""
+        features = sources = F.one_hot(density.species, self.elements).to(density.radial.dtype)
+        for number, layer in enumerate(self.layers):
+            if number:
+                sources = self._message(number, features)
+            layer.calibrate(sources, density)  # pyright: ignore[reportCallIssue]
+            features, _ = layer(features, sources, density)
+
+    def _message(self, number: int, features: Tensor) -> Tensor:
+        """What atoms tell their neighbours, [A, H] -> [A, D]; bounded, because products amplify it layer by layer."""
+        return torch.tanh(self.sources[number - 1](features))
+
+
 class ACE(nn.Module):
-    """AtomicGraph -> SiteProperties(energy [A] eV, float64).
+    """AtomicGraph -> SiteProperties(energy [A] eV, float64): the mean over the members of an ensemble.
 
     An atom without neighbours has the energy `isolated_ev` of its element exactly. Total energies have more digits than
     float32: these energies are kept and added in float64.
@@ -182,9 +228,7 @@ class ACE(nn.Module):
         super().__init__()
         self.config, elements = config, len(config.elements)
         self.harmonics = SphericalHarmonics(config.degree)
-        widths = [(elements, elements)] + [(config.hidden, config.message_width)] * (config.layers - 1)
-        self.layers = nn.ModuleList(Layer(config, features, sources) for features, sources in widths)
-        self.sources = nn.ModuleList(nn.Linear(features, sources) for features, sources in widths[1:])
+        self.networks = nn.ModuleList(Network(config) for _ in range(config.members))
         index_of = torch.zeros(Z + 1, dtype=torch.int64)
         index_of[list(config.elements)] = torch.arange(elements)
         self.register_buffer("index_of", index_of, persistent=False)
@@ -192,19 +236,24 @@ class ACE(nn.Module):
         self.register_buffer("unit", torch.tensor(1.0))
         self.isolated_ev = torch.tensor(config.isolated_ev, dtype=torch.float64)
 
-    def forward(self, graph: AtomicGraph) -> SiteProperties:
-        return SiteProperties(self.site_energies(graph.numbers, Surroundings.of(graph, self.config.cutoff_a)))
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The repeated blocks."""
+        return [layer for network in self.networks for layer in network.layers]  # pyright: ignore
 
-    def site_energies(self, numbers: Tensor, near: Surroundings) -> Tensor:
+    def forward(self, graph: AtomicGraph, apart: bool = False) -> SiteProperties:
+        """`apart`: the graph holds as many copies of its structures, one behind the other, as there are members, and each
+        member sees one of them. So each has forces of its own, although all come from one derivative."""
+        return SiteProperties(self.site_energies(graph.numbers, Surroundings.of(graph, self.config.cutoff_a), apart))
+
+    def site_energies(self, numbers: Tensor, near: Surroundings, apart: bool = False) -> Tensor:
         """Energy of each atom in eV, float64 [A], from atomic numbers [A] and neighbours."""
         density, binding = self._density(numbers, near)
-        features = sources = F.one_hot(density.species, len(self.config.elements)).to(binding.dtype)
-        energy = torch.zeros_like(binding)
-        for number, layer in enumerate(self.layers):
-            if number:
-                sources = self._message(number, features)
-            features, share = layer(features, sources, density)
-            energy = energy + share
+        if apart:
+            parts = density.copies(len(self.networks))
+            energy = torch.cat([network(part) for network, part in zip(self.networks, parts, strict=True)])
+        else:
+            energy = torch.stack([network(density) for network in self.networks]).mean(dim=0)
         energy = (energy * self.unit + self.bound_energy[density.species]) * binding
         return energy.double() + self.isolated_ev.to(energy.device)[density.species]
 
@@ -214,17 +263,9 @@ class ACE(nn.Module):
         bound, and the unit of what is learned beyond it."""
         self.bound_energy.copy_(bound_energy_ev)
         self.unit.fill_(unit_ev)
-        density, binding = self._density(graph.numbers, Surroundings.of(graph, self.config.cutoff_a))
-        features = sources = F.one_hot(density.species, len(self.config.elements)).to(binding.dtype)
-        for number, layer in enumerate(self.layers):
-            if number:
-                sources = self._message(number, features)
-            layer.calibrate(sources, density)  # pyright: ignore[reportCallIssue]
-            features, _ = layer(features, sources, density)
-
-    def _message(self, number: int, features: Tensor) -> Tensor:
-        """What atoms tell their neighbours, [A, H] -> [A, D]; bounded, because products amplify it layer by layer."""
-        return torch.tanh(self.sources[number - 1](features))
+        density, _ = self._density(graph.numbers, Surroundings.of(graph, self.config.cutoff_a))
+        for network in self.networks:
+            network.calibrate(density)  # pyright: ignore[reportCallIssue]
 
     def _density(self, numbers: Tensor, near: Surroundings) -> tuple[Density, Tensor]:
         """The surroundings expanded, and how bound each atom is [A], from 0 alone to 1."""

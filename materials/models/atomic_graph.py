@@ -77,6 +77,19 @@ class AtomicGraph:
         """Sum over the atoms of each structure, [A, ...] -> [B, ...]."""
         return sum_rows(values, self.structure, self.structures)
 
+    def repeated(self, times: int) -> AtomicGraph:
+        """The structures `times` times, one copy behind the other; without angles, and no pair counts as short."""
+        atoms, copy = len(self.numbers), torch.arange(times, device=self.numbers.device)[:, None]
+
+        def counted(index: Tensor, size: int) -> Tensor:
+            return (index + copy * size).flatten()
+
+        return AtomicGraph(
+            self.numbers.repeat(times), counted(self.structure, self.structures), times * self.structures,
+            self.volumes.repeat(times), counted(self.first, atoms), counted(self.second, atoms),
+            self.vectors.repeat(times, 1), 0, self.angle_edges[:, :0],
+        )  # fmt: skip
+
     def with_vectors(self, vectors: Tensor) -> AtomicGraph:
         """The same pairs with other vectors between them."""
         return replace(self, vectors=vectors)

@@ -1,5 +1,7 @@
 """Training of a potential: exact derivatives, honest metrics, and a law that is learned, saved and used in dynamics."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -61,9 +63,10 @@ def config(**changes: object) -> PotentialTrainConfig:
     return PotentialTrainConfig.model_validate({**values, **changes})
 
 
-def small_task(frames: Frames, weights: Weights) -> PotentialTask:
+def small_task(frames: Frames, weights: Weights, members: int = 1) -> PotentialTask:
     torch.manual_seed(0)
-    model = ACE(ACEConfig(frames.elements, tuple(0.0 for _ in frames.elements), 4.0, 4, 2, 4, 4, 2, 6)).double()
+    isolated = tuple(0.0 for _ in frames.elements)
+    model = ACE(ACEConfig(frames.elements, isolated, 4.0, 4, 2, 4, 4, 2, 6, members=members)).double()
     for parameter in model.parameters():
         parameter.data.add_(0.1 * torch.randn_like(parameter))
     graph = AtomicGraph.from_atoms([frames.atoms(n) for n in range(len(frames))], 4.0, dtype=torch.float64)
@@ -89,6 +92,46 @@ def test_the_loss_has_exact_derivatives_by_the_weights(weights):
             values.append(float(task.loss(task.model, batch).sum().detach()))
             flat[place] = kept
         assert float(gradient[place]) == pytest.approx((values[0] - values[1]) / 2e-4, rel=1e-4, abs=1e-7)
+
+
+def alone(task: PotentialTask, member: int) -> ACE:
+    """One member of a task's ensemble as a potential of its own."""
+    whole = task.model
+    single = ACE(replace(whole.config, members=1)).double()
+    place = f"networks.{member}."
+    single.load_state_dict(
+        {name: value for name, value in whole.state_dict().items() if not name.startswith("networks.")}
+        | {"networks.0." + name[len(place):]: value for name, value in whole.state_dict().items() if name.startswith(place)}
+    )
+    return single
+
+
+def test_members_learn_apart_and_predict_together():
+    frames = Frames.from_atoms([*copper(3), labelled(bulk("Al"))])
+    task = small_task(frames, Weights(1.0, 1.0, 1.0), members=3)
+    batch = task.batch("train", np.arange(4))
+    task.loss(task.model, batch).sum().backward()
+    learned = {name: parameter.grad.clone() for name, parameter in task.model.named_parameters()}
+    potential = Potential(task.model, {"name": "t", "elements": list(frames.elements)}, "cpu", "float64")
+    atoms = [frames.atoms(n) for n in range(4)]
+    each = []
+    for member in range(3):
+        single = small_task(frames, task.weights)
+        single.model = alone(task, member)
+        single.loss(single.model, batch).sum().backward()
+        for name, parameter in single.model.named_parameters():
+            of_member = learned[name.replace("networks.0", f"networks.{member}")]
+            torch.testing.assert_close(3 * of_member, parameter.grad)
+        each.append(list(Potential(single.model, potential.card, "cpu", "float64").evaluate(atoms)))
+    for n, found in enumerate(potential.evaluate(atoms)):
+        members = [one[n] for one in each]
+        assert found.energy_ev == pytest.approx(np.mean([one.energy_ev for one in members]), rel=1e-12)
+        assert found.energy_std_ev == pytest.approx(np.std([one.energy_ev for one in members]), rel=1e-9)
+        forces = np.array([one.forces_ev_a for one in members])
+        np.testing.assert_allclose(found.forces_ev_a, forces.mean(axis=0), atol=1e-12)
+        np.testing.assert_allclose(found.forces_std_ev_a, forces.std(axis=0), atol=1e-12)
+        np.testing.assert_allclose(found.stress_ev_a3, np.mean([one.stress_ev_a3 for one in members], axis=0), atol=1e-12)
+        assert each[0][n].forces_std_ev_a is None and np.isnan(each[0][n].energy_std_ev)
 
 
 def test_metrics_are_those_of_all_atoms_and_frames_however_batched():
