@@ -1,6 +1,6 @@
 """CHGNet 0.3.0, energy, forces, stress and moments: structures a second of CPU time, ours and the chgnet package's.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/chgnet_speed.py [structures] [repeats]
+    OMP_NUM_THREADS=1 python -m tests.benchmarks.chgnet_speed [structures] [repeats]
 
 Both get the same ase.Atoms, build their own graphs and use one thread; the peer in its batches of 16. Without the
 chgnet package only ours is measured. Structures: random crystals of MP-2018 validation of at most 20 atoms.
