@@ -105,7 +105,7 @@ class PotentialTask(Task):
         self.blocks = tuple(getattr(model, "layers", ()))
         self._loss = LOSSES[loss]
         self._atoms_a_frame = float(tables["train"].atoms.counts.float().mean())
-        self._members = model.config.members  # pyright: ignore[reportAttributeAccessIssue]
+        self._members: int = model.config.members  # pyright: ignore
 
     def sizes(self, split: str) -> np.ndarray:
         return self.tables[split].sizes

@@ -94,7 +94,8 @@ class Density:
     def copies(self, count: int) -> list[Density]:
         """The density of structures that follow one another `count` times, as one for each time."""
         atoms = len(self.species) // count
-        parts = zip(*(rows.split(atoms) for rows in (self.species, self.other, self.radial, self.harmonics)), strict=True)
+        tables = (self.species, self.other, self.radial, self.harmonics)
+        parts = zip(*(rows.split(atoms) for rows in tables), strict=True)
         return [
             Density(species, (other - number * atoms).clamp(min=0), radial, harmonics)  # free places name atom 0
             for number, (species, other, radial, harmonics) in enumerate(parts)
@@ -242,8 +243,9 @@ class ACE(nn.Module):
         return [layer for network in self.networks for layer in network.layers]  # pyright: ignore
 
     def forward(self, graph: AtomicGraph, apart: bool = False) -> SiteProperties:
-        """`apart`: the graph holds as many copies of its structures, one behind the other, as there are members, and each
-        member sees one of them. So each has forces of its own, although all come from one derivative."""
+        """apart: the graph holds as many copies of its structures, one behind the other, as there are members, and each
+        member sees one of them; so each has forces of its own, although all come from one derivative.
+        """
         return SiteProperties(self.site_energies(graph.numbers, Surroundings.of(graph, self.config.cutoff_a), apart))
 
     def site_energies(self, numbers: Tensor, near: Surroundings, apart: bool = False) -> Tensor:

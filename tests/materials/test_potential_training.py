@@ -99,10 +99,8 @@ def alone(task: PotentialTask, member: int) -> ACE:
     whole = task.model
     single = ACE(replace(whole.config, members=1)).double()
     place = f"networks.{member}."
-    single.load_state_dict(
-        {name: value for name, value in whole.state_dict().items() if not name.startswith("networks.")}
-        | {"networks.0." + name[len(place):]: value for name, value in whole.state_dict().items() if name.startswith(place)}
-    )
+    names = {name: name.replace("networks.0.", place) for name in single.state_dict()}
+    single.load_state_dict({name: whole.state_dict()[of_whole] for name, of_whole in names.items()})
     return single
 
 
@@ -130,7 +128,8 @@ def test_members_learn_apart_and_predict_together():
         forces = np.array([one.forces_ev_a for one in members])
         np.testing.assert_allclose(found.forces_ev_a, forces.mean(axis=0), atol=1e-12)
         np.testing.assert_allclose(found.forces_std_ev_a, forces.std(axis=0), atol=1e-12)
-        np.testing.assert_allclose(found.stress_ev_a3, np.mean([one.stress_ev_a3 for one in members], axis=0), atol=1e-12)
+        stress = np.mean([one.stress_ev_a3 for one in members], axis=0)
+        np.testing.assert_allclose(found.stress_ev_a3, stress, atol=1e-12)
         assert each[0][n].forces_std_ev_a is None and np.isnan(each[0][n].energy_std_ev)
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.build import bulk
+from ase.build import bulk, molecule
 from ase.io import read, write
 
 from common.app.cli import main
 from materials import Potential
 
 MODEL = "mlip-mlearn-cu"
+ENSEMBLE = "mlip-acac-300k"
 
 
 def frames() -> list:
@@ -43,6 +44,23 @@ def test_rows_and_forces_are_what_the_potential_gives(tmp_path: Path, capsys: py
         assert np.abs(one.get_forces().sum(axis=0)).max() < 1e-5
     with (tmp_path / "out" / "rejected.csv").open() as stream:
         assert [row["input"] for row in csv.DictReader(stream)] == ["3"]
+
+
+def test_how_much_members_differ_is_told(tmp_path: Path) -> None:
+    for name in (ENSEMBLE, MODEL):
+        given = bulk("Cu") if name == MODEL else molecule("CH3CH2OH")
+        write(tmp_path / "in.xyz", given, format="extxyz")
+        arguments = [f"model={name}", f"input={tmp_path / 'in.xyz'}", f"output={tmp_path / name}", "device=cpu"]
+        assert main(["materials", "predict", *arguments]) == 0
+        with (tmp_path / name / "predictions.csv").open() as stream:
+            (row,) = csv.DictReader(stream)
+        expected = Potential.from_pretrained(name, "cpu").predict([read(tmp_path / "in.xyz")]).iloc[0]
+        if name == MODEL:
+            assert row["energy_std"] == row["largest_force_std"] == "" and np.isnan(expected["energy_std_ev"])
+        else:
+            largest = np.linalg.norm(expected["forces_std_ev_a"], axis=1).max()
+            assert float(row["largest_force_std"]) == pytest.approx(largest, rel=1e-3)
+            assert float(row["energy_std"]) == pytest.approx(expected["energy_std_ev"], rel=1e-3) and largest > 0
 
 
 def test_errors_on_own_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
