@@ -190,7 +190,7 @@ class Network(nn.Module):
     def forward(self, density: Density) -> Tensor:
         """Energy of each atom in the model's unit [A]."""
         features = sources = F.one_hot(density.species, self.elements).to(density.radial.dtype)
-        energy = features.new_zeros(len(features))
+        energy = torch.zeros_like(features[:, 0])
         for number, layer in enumerate(self.layers):
             if number:
                 sources = self._message(number, features)
