@@ -221,28 +221,43 @@ class Forecaster(Predictor):
     ) -> Iterator[tuple[int, Tensor]]:
         """Each lead time with its states [S, M, C, H, W], one after another: memory does not grow with lead time.
 
-        leads  in steps of `step_h`, ascending, every one from the first multiple on
+        leads  in steps of `step_h`, ascending; others are computed only where these need them
         known  states [S, M, C, H, W] by lead time, from which an interrupted roll-out goes on; where deviations are
                shrunk it has to step from the start again, and gives what is not known
         """
         if members > 1 and not self.stepper.noise:
             raise ConfigError(f"{self.card['name']} is deterministic: members={members}, expected 1")
-        history = start.states.shape[1]
+        history, wanted = start.states.shape[1], {int(lead) for lead in leads}
         recent = {k + 1 - history: start.states[:, [k]].expand(-1, members, -1, -1, -1) for k in range(history)}
         done, shrinks = max(known or (0,)), "kept" in self.card
         recent |= {} if shrinks else known or {}
-        for lead in (int(lead) for lead in leads):
+        looks: dict[int, dict[int, Tensor]] = {}
+        for lead in self._on_the_way(wanted, history):
             if lead <= done and not shrinks:
                 continue
             size = self.last_size(lead)
             before = lead - self.stepper.steps[size]
-            past = torch.stack([recent[before - k] for k in range(history - 1, -1, -1)], dim=2)
-            recent[lead] = self._step(past, start.times, lead, size, seed, batch_size)
+            if before not in looks or not self.stepper.at_once:
+                past = torch.stack([recent[before - k] for k in range(history - 1, -1, -1)], dim=2)
+                looks[before] = self._look(past, start.times, before, size, seed, batch_size)
+            recent[lead] = looks[before][lead]
             self._check(recent[lead], start.times, lead)
-            reach = max(self.stepper.steps) + history - 1
-            recent = {n: state for n, state in recent.items() if n > lead - reach}
-            if lead > done:
+            furthest = max(self.stepper.steps)
+            recent = {n: state for n, state in recent.items() if n > lead - furthest - history + 1}
+            looks = {n: states for n, states in looks.items() if n > lead - furthest}
+            if lead > done and lead in wanted:
                 yield lead, self._shrunk(recent[lead], start.times, lead) if shrinks else recent[lead]
+
+    def _on_the_way(self, wanted: set[int], history: int) -> list[int]:
+        """Those lead times and all whose states they are forecast from, ascending."""
+        needed, asked = set(), list(wanted)
+        while asked:
+            lead = asked.pop()
+            if lead > 0 and lead not in needed:
+                needed.add(lead)
+                before = lead - self.stepper.steps[self.last_size(lead)]
+                asked += [before - k for k in range(history)]
+        return sorted(needed)
 
     def _shrunk(self, states: Tensor, times: np.ndarray, lead: int) -> Tensor:
         """[S, M, C, H, W], see `weather.shrinkage`."""
@@ -261,15 +276,19 @@ class Forecaster(Predictor):
                 return size
         raise ValueError(f"lead time {lead} is not a multiple of {self.stepper.steps[0]}")
 
-    def _step(self, past: Tensor, times: np.ndarray, lead: int, size: int, seed: int, batch_size: int | None) -> Tensor:
-        """[S, M, K, C, H, W] -> [S, M, C, H, W], in pieces."""
+    def _look(
+        self, past: Tensor, times: np.ndarray, before: int, size: int, seed: int, batch_size: int | None
+    ) -> dict[int, Tensor]:
+        """States [S, M, C, H, W] by lead time from those up to `before` [S, M, K, C, H, W], in pieces: one step of the
+        given size, or of all sizes that a model gives at once."""
         starts, members = past.shape[:2]
-        stride = self.stepper.steps[size]
-        forced = lead - stride + self.stepper.steps[0] if self.stepper.at_once else lead  # all leads of a look have one
+        sizes = range(len(self.stepper.steps)) if self.stepper.at_once else [size]
+        leads = [before + self.stepper.steps[one] for one in sizes]
+        forced = leads[0]
         forcings = self.forcings.at(self._later(times, [forced])[:, 0]).repeat_interleave(members, 0)[:, None]
         climate = None
         if self.climate is not None and self.card.get("deviations"):
-            told = [*range(lead - stride - past.shape[2] + 1, lead - stride + 1), lead]
+            told = [*range(before - past.shape[2] + 1, before + 1), *leads]
             climate = self.climate.at(self._later(times, told)).repeat_interleave(members, 0)
         noise = self._noise(times, members, forced, seed)
         height, width = self.grid.shape
@@ -280,8 +299,10 @@ class Forecaster(Predictor):
             part = slice(first, first + piece)
             with autocast(self.device, self.precision):
                 drawn, usual = (None if x is None else x[part] for x in (noise, climate))
-                found.append(self.stepper(flat[part], forcings[part], drawn, size, usual)[:, 0])
-        return torch.cat(found).unflatten(0, (starts, members))
+                at_once = None if self.stepper.at_once else size
+                found.append(self.stepper(flat[part], forcings[part], drawn, at_once, usual))
+        states = torch.cat(found).unflatten(0, (starts, members))
+        return {lead: states[:, :, number] for number, lead in enumerate(leads)}
 
     def _later(self, times: np.ndarray, steps: Sequence[int]) -> np.ndarray:
         """The times so many steps of `step_h` after each, [S] -> [S, n]."""

@@ -70,6 +70,23 @@ def test_what_an_ensemble_gives_in_one_look_has_one_noise() -> None:
         past = both
 
 
+@pytest.mark.parametrize(("at_once", "history", "calls"), [(True, 1, 2), (True, 3, 4), (False, 1, 2), (False, 3, 7)])
+def test_lead_times_between_are_computed_only_where_needed(at_once: bool, history: int, calls: int) -> None:
+    """One look gives all its lead times; a step with a history needs the states before its end."""
+    model = forecaster(history, steps=(1, 2, 6), at_once=at_once)
+    start = model.start(model.fields(states()))
+    everything = dict(model.roll_out(start, model.leads(72)))
+    seen: list[int] = []
+    model.model.register_forward_hook(lambda *_: seen.append(1))
+    for lead in (2, 6):
+        ((found, state),) = model.roll_out(start, np.array([lead]))
+        assert found == lead and torch.equal(state, everything[lead])
+    assert len(seen) == 2
+    seen.clear()
+    ((_, state),) = model.roll_out(start, np.array([8]))
+    assert torch.equal(state, everything[8]) and len(seen) == calls
+
+
 def test_humidity_stays_positive_and_units_are_told() -> None:
     found = forecaster().forecast(states(), 60)
     assert float(found["specific_humidity"].min()) >= 0
