@@ -87,8 +87,9 @@ class MoleculeNetwork(nn.Module):
         self.model = model
 
     def forward(
-        self, atoms: Tensor, bonds: Tensor, first: Tensor, last: Tensor, reverse: Tensor, counts: Tensor
-    ) -> tuple[Tensor]:
+        self, atoms: Tensor, bonds: Tensor, first: Tensor, last: Tensor, reverse: Tensor, counts: Tensor,
+        descriptors: Tensor | None = None,
+    ) -> tuple[Tensor]:  # fmt: skip
         atom_count, bond_count, molecules = atoms.shape[0], bonds.shape[0], counts.shape[0]
         at_atoms = Sums(lambda rows: sum_rows(rows, last, atom_count))
         into_bonds = Sums(lambda rows: at_atoms.sum(rows)[first] - rows[reverse])
@@ -98,12 +99,14 @@ class MoleculeNetwork(nn.Module):
             torch.cat([atoms[first], bonds], dim=1), atoms,
             [each_bond] * depth + [torch.arange(atom_count, device=atoms.device)],
             [into_bonds] * (depth - 1) + [at_atoms], of_molecules,  # pyright: ignore[reportArgumentType]
-            counts, atoms.new_zeros(molecules, 0),
+            counts, atoms.new_zeros(molecules, 0) if descriptors is None else descriptors,
         )  # fmt: skip
         return (self.model(batch),)
 
     @staticmethod
     def inputs(predictor: PropertyPredictor) -> dict[str, Input]:
+        names = predictor.card["input"].get("descriptors")
+        own = {"descriptors": Input(("materials", len(names)), "RDKit's, in the order of the card")} if names else {}
         return {
             "atoms": Input(("atoms", 72), "features, see materials.data.molecular_graphs.atom_features"),
             "bonds": Input(("bonds", 14), "features of each bond, once in each direction, see bond_features there"),
@@ -111,7 +114,7 @@ class MoleculeNetwork(nn.Module):
             "last": Input(("bonds",), "atom that it reaches"),
             "reverse": Input(("bonds",), "the same bond in the other direction"),
             "counts": COUNTS,
-        }
+        } | own
 
     @staticmethod
     def example(predictor: PropertyPredictor, graphs: Any) -> tuple[dict[str, Tensor], Any]:
@@ -122,7 +125,10 @@ class MoleculeNetwork(nn.Module):
             "atoms": batch.atoms, "bonds": batch.bonds, "first": first, "last": last,
             "reverse": torch.arange(len(first), device=first.device).roll(len(first) // 2), "counts": plain.sizes,
         }  # fmt: skip
-        return inputs, packed.gather(torch.arange(len(packed)), predictor.device)
+        whole: EnvironmentBatch = packed.gather(torch.arange(len(packed)), predictor.device)
+        if whole.descriptors.shape[1]:
+            inputs["descriptors"] = whole.descriptors
+        return inputs, whole
 
 
 @dataclass(frozen=True)
@@ -217,7 +223,7 @@ def exportable(name: str | Path, device: str = "cpu") -> tuple[Exportable, dict[
 def exportable_properties(predictor: PropertyPredictor) -> Exportable:
     """One output, value [B, M, T]: what each member says of each property."""
     model = predictor.model
-    if type(model) not in NETWORKS or getattr(model.config, "descriptors", 0):
+    if type(model) not in NETWORKS or (isinstance(model, ElementAttention) and model.config.descriptors):
         raise _unable(predictor.card, [one.__name__ for one in NETWORKS])
     network, sources = NETWORKS[type(model)]
     examples = []
@@ -275,5 +281,5 @@ def _potential_example(potential: Potential, cells: tuple[int, int, int]) -> Exa
 def _unable(card: Mapping[str, Any], able: list[str]) -> ConfigError:
     return ConfigError(
         f"{card['name']} ({card['architecture']}) cannot be exported: its batches have no form outside this package. "
-        f"Those of {', '.join(able)} have, without descriptors"
+        f"Those of {', '.join(able)} have, the last without descriptors"
     )
