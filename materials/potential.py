@@ -95,8 +95,8 @@ class Potential(Predictor):
         return read_json(cls._find(name), "model.json").get("architecture") in cls.architectures.paths
 
     def predict(self, inputs: Any | Sequence[Any], budget: int | None = None) -> pd.DataFrame:
-        """One row an input, in order: id, energy_ev, energy_ev_per_atom, forces_ev_a, stress_ev_a3, magmoms, error,
-        and before it energy_std_ev, forces_std_ev_a: how much the members of an ensemble differ (NaN, None for one).
+        """One row an input, in order: id, energy_ev, energy_ev_per_atom, forces_ev_a, stress_ev_a3, magmoms,
+        energy_std_ev and forces_std_ev_a (how much the members of an ensemble differ; NaN, None without), error.
 
         inputs: paths, ase.Atoms or pymatgen Structures, one or many; periodic in three directions, ase.Atoms also in
         none.

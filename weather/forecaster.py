@@ -221,7 +221,7 @@ class Forecaster(Predictor):
     ) -> Iterator[tuple[int, Tensor]]:
         """Each lead time with its states [S, M, C, H, W], one after another: memory does not grow with lead time.
 
-        leads  in steps of `step_h`, ascending; others are computed only where these need them
+        leads  in steps of `step_h`, given in ascending order; others are computed only where these need them
         known  states [S, M, C, H, W] by lead time, from which an interrupted roll-out goes on; where deviations are
                shrunk it has to step from the start again, and gives what is not known
         """
@@ -239,7 +239,8 @@ class Forecaster(Predictor):
             before = lead - self.stepper.steps[size]
             if before not in looks or not self.stepper.at_once:
                 past = torch.stack([recent[before - k] for k in range(history - 1, -1, -1)], dim=2)
-                looks[before] = self._look(past, start.times, before, size, seed, batch_size)
+                one = None if self.stepper.at_once else size
+                looks[before] = self._look(past, start.times, before, one, seed, batch_size)
             recent[lead] = looks[before][lead]
             self._check(recent[lead], start.times, lead)
             furthest = max(self.stepper.steps)
@@ -277,13 +278,13 @@ class Forecaster(Predictor):
         raise ValueError(f"lead time {lead} is not a multiple of {self.stepper.steps[0]}")
 
     def _look(
-        self, past: Tensor, times: np.ndarray, before: int, size: int, seed: int, batch_size: int | None
+        self, past: Tensor, times: np.ndarray, before: int, size: int | None, seed: int, batch_size: int | None
     ) -> dict[int, Tensor]:
         """States [S, M, C, H, W] by lead time from those up to `before` [S, M, K, C, H, W], in pieces: one step of the
-        given size, or of all sizes that a model gives at once."""
+        given size, or (None) of all sizes at once."""
         starts, members = past.shape[:2]
-        sizes = range(len(self.stepper.steps)) if self.stepper.at_once else [size]
-        leads = [before + self.stepper.steps[one] for one in sizes]
+        strides = self.stepper.steps if size is None else [self.stepper.steps[size]]
+        leads = [before + stride for stride in strides]
         forced = leads[0]
         forcings = self.forcings.at(self._later(times, [forced])[:, 0]).repeat_interleave(members, 0)[:, None]
         climate = None
@@ -299,8 +300,7 @@ class Forecaster(Predictor):
             part = slice(first, first + piece)
             with autocast(self.device, self.precision):
                 drawn, usual = (None if x is None else x[part] for x in (noise, climate))
-                at_once = None if self.stepper.at_once else size
-                found.append(self.stepper(flat[part], forcings[part], drawn, at_once, usual))
+                found.append(self.stepper(flat[part], forcings[part], drawn, size, usual))
         states = torch.cat(found).unflatten(0, (starts, members))
         return {lead: states[:, :, number] for number, lead in enumerate(leads)}
 

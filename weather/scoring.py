@@ -157,7 +157,7 @@ def forecast_pairs(
     """Lead, initial states, forecasts, truth and valid times of the starts whose valid time is in the split."""
     states = torch.from_numpy(fields.read(index.reshape(-1))).unflatten(0, index.shape).to(forecaster.device)
     start = Start(fields.times[index[:, -1]], states)
-    for lead, forecast in forecaster.roll_out(start, np.array(sorted(leads)), members):
+    for lead, forecast in forecaster.roll_out(start, np.array(leads), members):
         valid = start.times + np.timedelta64(round(lead * forecaster.step_h * 3600), "s")
         place = np.minimum(np.searchsorted(fields.times, valid), len(fields) - 1)
         there = fields.times[place] == valid
