@@ -55,7 +55,7 @@ STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.facecolor": "none",
-    "axes.prop_cycle": cycler(color=COLOURS),
+    "axes.prop_cycle": cycler(linestyle=["-", "--"]) * cycler(color=COLOURS),  # a seventh line differs too
     "figure.facecolor": "none",
     "grid.color": GRID,
     "grid.linewidth": 0.6,
