@@ -37,6 +37,8 @@ class ForecasterCard(ModelCard):
     channels: Annotated[list[tuple[Text, float | None]], Field(min_length=1)]
     """Variable and pressure level in hPa, null: it has none."""
     history: Positive
+    past: Literal["changes"]
+    """How the network sees states before the last: by what changed between them."""
     step_h: Annotated[float, Field(gt=0)]
     steps: Annotated[list[Positive], Field(min_length=1)]
     forcings: list[Text]

@@ -18,7 +18,7 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from common.app.errors import ConfigError, DataFormatError, NumericalError
+from common.app.errors import CheckpointError, ConfigError, DataFormatError, NumericalError
 from common.data.artifact import read_tensors
 from common.predictor import Predictor
 from common.training.precision import autocast
@@ -31,7 +31,7 @@ from weather.data.open import open_fields
 from weather.data.quantities import quantity_of
 from weather.data.windows import window_index
 from weather.models import MODELS
-from weather.stepper import Stepper
+from weather.stepper import PAST, Stepper
 
 BATCH_POINTS = 2**18
 """Points of a grid stepped at once, unless the caller says how many states."""
@@ -58,6 +58,11 @@ class Forecaster(Predictor):
     def __init__(self, model: nn.Module, card: Mapping[str, Any], device: str = "auto", dtype: str = "float32") -> None:
         super().__init__(model, card, device, dtype)
         card = self.card
+        if card["history"] > 1 and card.get("past") != PAST:
+            raise CheckpointError(
+                f"{card['name']}: its card says past={card.get('past')!r}; expected {PAST!r}. Networks that learned to "
+                "see earlier states in another way would be wrong without notice; train it again with this version"
+            )
         at_once = card.get("at_once", False)
         stepper = Stepper(self.model, card["scales"], card["steps"], card["noise"], at_once)
         self.stepper = stepper.to(self.device).eval()
@@ -292,6 +297,7 @@ class Forecaster(Predictor):
             told = [*range(before - past.shape[2] + 1, before + 1), *leads]
             climate = self.climate.at(self._later(times, told)).repeat_interleave(members, 0)
         noise = self._noise(times, members, forced, seed)
+        member = torch.arange(members, device=self.device).repeat(starts) if noise is not None else None
         height, width = self.grid.shape
         piece = batch_size or max(1, BATCH_POINTS // (height * width))
         found = []
@@ -299,8 +305,8 @@ class Forecaster(Predictor):
         for first in range(0, len(flat), piece):
             part = slice(first, first + piece)
             with autocast(self.device, self.precision):
-                drawn, usual = (None if x is None else x[part] for x in (noise, climate))
-                found.append(self.stepper(flat[part], forcings[part], drawn, size, usual))
+                drawn, usual, turn = (None if x is None else x[part] for x in (noise, climate, member))
+                found.append(self.stepper(flat[part], forcings[part], drawn, size, usual, turn))
         states = torch.cat(found).unflatten(0, (starts, members))
         return {lead: states[:, :, number] for number, lead in enumerate(leads)}
 

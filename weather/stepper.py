@@ -1,10 +1,11 @@
 """A network as a step of the weather: physical states in, physical states out.
 
-    next = last + tendency_std * network(normalised history, forcings at the time of next)
+    next = last + tendency_std * network(normalised last, changes / tendency_std, forcings at the time of next)
 
-The network gives the change in units of what usually changes in a step, so that "nothing happens" is zero. With a
-climate, deviations from it take the place of states: zero is then "as unusual as it was", and the network sees the
-climate of the present beside them.
+The network gives the change in units of what usually changes in a step, so that "nothing happens" is zero. It is told
+what changed before in the same units: beside the differences between equator and pole that is a few hundredths, and
+would be lost. With a climate, the change that it gives counts from what is usual: zero is then "as unusual as it was",
+and the network sees how unusual the present is, too.
 
 A network of several sizes of a step is told which one, or gives all of them at once: one look at the present, as many
 lead times as outputs.
@@ -30,6 +31,9 @@ NONNEGATIVE = frozenset(
     }
 )  # fmt: skip
 """What cannot be below zero."""
+
+PAST = "changes"
+"""How networks are told of states before the last; cards say so."""
 
 
 class Stepper(nn.Module):
@@ -59,6 +63,7 @@ class Stepper(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.steps, self.noise, self.at_once = network, tuple(steps), noise, at_once
+        self.several = len(getattr(network, "networks", ())) > 1
         self.save_memory = False
         for name in ("mean", "std", "tendency_std", "deviation_std"):
             values = scales.get(name, scales["std"])
@@ -72,6 +77,7 @@ class Stepper(nn.Module):
         noise: Tensor | None = None,
         size: int | None = 0,
         climate: Tensor | None = None,
+        member: Tensor | None = None,
     ) -> Tensor:
         """Forecast of as many steps as there are forcings; with `size` None, of all sizes in each, the next from there.
 
@@ -81,6 +87,7 @@ class Stepper(nn.Module):
         size      which of `steps`
         climate   [B, K + T, C, H, W], of the history and of what is forecast, where the model has one; of all sizes at
                   once [B, K + T S, C, H, W]
+        member    [B] int64, which member of an ensemble each is; several networks take turns at them
 
         Returns [B, T, C, H, W], or [B, T S, C, H, W]; for T > 1 of the latter sizes have to be 1, 2, ..., S
         """
@@ -90,7 +97,7 @@ class Stepper(nn.Module):
             condition = self._condition(history, noise[:, step] if noise is not None else None, size)
             first = step * count
             usual = climate[:, first : first + past + count] if climate is not None else None
-            arguments = history, forcings[:, step], condition, size, usual
+            arguments = history, forcings[:, step], condition, size, usual, member
             if self.save_memory and self.training and forcings.shape[1] > 1:
                 following = checkpoint(self.step, *arguments, use_reentrant=False)
             else:
@@ -107,26 +114,36 @@ class Stepper(nn.Module):
         condition: Tensor | None,
         size: int | None,
         climate: Tensor | None = None,
+        member: Tensor | None = None,
     ) -> Tensor:
         """One step, [B, K, C, H, W] -> [B, 1, C, H, W], or [B, S, C, H, W]; climate [B, K + 1 or S, C, H, W]."""
-        change = self._change(history, forcings, condition, climate)
+        change = self._change(history, forcings, condition, climate, member)
         if size is None:
             return self._changed(history, change, self.tendency_std, climate)
         if self.at_once:
             change = change.unflatten(1, (len(self.steps), -1))[:, size]
         return self._changed(history, change, self.tendency_std[size], climate)
 
-    def _change(self, history: Tensor, forcings: Tensor, condition: Tensor | None, climate: Tensor | None) -> Tensor:
+    def _change(
+        self,
+        history: Tensor,
+        forcings: Tensor,
+        condition: Tensor | None,
+        climate: Tensor | None,
+        member: Tensor | None,
+    ) -> Tensor:
         """What the network says, [B, C or S C, H, W]."""
-        mean, std, past = self._columns(self.mean), self._columns(self.std), history.shape[1]
-        if climate is None:
-            seen = [((history - mean) / std).flatten(1, 2), forcings]
-        else:
-            deviation = (history - climate[:, :past]) / self._columns(self.deviation_std)
-            seen = [deviation.flatten(1, 2), (climate[:, past - 1] - mean) / std, forcings]
+        last, past = history[:, -1], history.shape[1]
+        unusual = history if climate is None else history - climate[:, :past]
+        changes = unusual.diff(dim=1) / self._columns(self.tendency_std[0])
+        seen = [(last - self._columns(self.mean)) / self._columns(self.std), changes.flatten(1, 2), forcings]
+        if climate is not None:
+            seen.append(unusual[:, -1] / self._columns(self.deviation_std))
         state = torch.cat(seen, dim=1)
-        change = self.network(state) if condition is None else self.network(state, condition)
-        return change.to(history.dtype)
+        told = [] if condition is None else [condition]
+        if told and member is not None and self.several:
+            told.append(member)
+        return self.network(state, *told).to(history.dtype)
 
     def _changed(self, history: Tensor, change: Tensor, unit: Tensor, climate: Tensor | None) -> Tensor:
         """States [B, T, C, H, W] from changes [B, T C, H, W] in units [T, C], or of one [C]."""

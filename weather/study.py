@@ -27,7 +27,7 @@ from weather.samples import Source, climate_of, open_source, scales_of, windows_
 from weather.score_tables import summary
 from weather.scoring import Scored
 from weather.shrinkage import fit_shrinkage
-from weather.stepper import Stepper
+from weather.stepper import PAST, Stepper
 from weather.task import ForecastTask, Horizon
 
 TROPOSPHERE_HPA = 1000.0
@@ -164,6 +164,7 @@ def forecaster_of(
         "grid": {"latitudes": source.grid.latitudes.tolist(), "longitudes": source.grid.longitudes.tolist()},
         "channels": [list(channel) for channel in source.channels],
         "history": forecast.history,
+        "past": PAST,
         "step_h": source.step_h,
         "steps": list(forecast.steps),
         "forcings": list(forecast.forcings),

@@ -126,11 +126,12 @@ class ForecastTask(Task):
         """Forecasts [B, T, M, C, H, W] of the `places` of a window, with forcings and noise for each of `told`."""
         times = batch.times[:, told]
         forcings = self.forcings.at(times.reshape(-1)).unflatten(0, times.shape)
-        start, noise = batch.state[:, : self.history], None
+        start, noise, member = batch.state[:, : self.history], None, None
         if self.stepper.noise:
+            member = torch.arange(self.members, device=start.device).repeat(len(start))
             start, forcings = (x.repeat_interleave(self.members, 0) for x in (start, forcings))
             noise = self._noise(len(told), batch)
-        forecast = forward(start, forcings, noise, size, self._usual(batch, places))
+        forecast = forward(start, forcings, noise, size, self._usual(batch, places), member)
         return forecast.unflatten(0, (-1, self.members)).transpose(1, 2)
 
     def _usual(self, batch: WindowBatch, places: np.ndarray) -> Tensor | None:

@@ -52,6 +52,8 @@ def trained(batches: Iterator[WindowBatch], network: UNet) -> tuple[float, float
         batch = next(batches, None)
         waited += time.perf_counter() - asked
         if batch is None:
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             return time.perf_counter() - started, waited
         state = (batch.state - 270) / 10
         loss = (network(state[:, 0]) - state[:, 1]).square().mean()

@@ -20,13 +20,13 @@ MEAN, STD, CHANGE = [54e3, 280.0, 4e-3, 285.0], [3e3, 12.0, 2e-3, 15.0], [300.0,
 
 def forecaster(
     history: int = 1, steps: tuple[int, ...] = (1,), noise: int = 0, strength: float = 1.0, at_once: bool = False,
-    deviations: bool = False,
+    deviations: bool = False, networks: int = 1,
 ) -> Forecaster:  # fmt: skip
     torch.manual_seed(0)
     forcings = ["solar", "year_progress"]
     config = UNetConfig(
         4 * (history + deviations) + 3, 4 * (len(steps) if at_once else 1), 8, 16, channels=4, levels=2,
-        condition=noise + (len(steps) if len(steps) > 1 and not at_once else 0),
+        condition=noise + (len(steps) if len(steps) > 1 and not at_once else 0), networks=networks,
     )  # fmt: skip
     model = UNet(config)
     with torch.no_grad():
@@ -39,8 +39,8 @@ def forecaster(
     card = {
         "name": "small", "description": "random weights", "architecture": "unet", "channels": CHANNELS,
         "grid": {"latitudes": LATITUDES.tolist(), "longitudes": LONGITUDES.tolist()}, "history": history,
-        "step_h": 6.0, "steps": list(steps), "forcings": forcings, "noise": noise, "scales": scales, "data": {},
-        "at_once": at_once, "deviations": deviations,
+        "past": "changes", "step_h": 6.0, "steps": list(steps), "forcings": forcings, "noise": noise, "scales": scales,
+        "data": {}, "at_once": at_once, "deviations": deviations,
     }  # fmt: skip
     return Forecaster(model, card, "cpu")
 

@@ -56,6 +56,18 @@ def test_members_follow_from_seed_and_start_alone() -> None:
         forecaster().forecast(given, 12, members=2)
 
 
+def test_members_take_turns_at_several_networks() -> None:
+    """A member is what its network alone would have made of it, from start to end."""
+    model, given = forecaster(noise=5, networks=2), states()
+    found = model.forecast(given, 18, members=3, seed=3, starts="all", batch_size=2)
+    for number in range(2):
+        one = forecaster(noise=5)
+        one.model.networks[0].load_state_dict(model.model.networks[number].state_dict())
+        alone = one.forecast(given, 18, members=3, seed=3, starts="all")
+        mine = slice(number, None, 2)
+        xr.testing.assert_allclose(found.isel(number=mine), alone.isel(number=mine), rtol=1e-5)
+
+
 def test_what_an_ensemble_gives_in_one_look_has_one_noise() -> None:
     model = forecaster(history=2, steps=(1, 2), noise=3, at_once=True)
     start = model.start(model.fields(states()))

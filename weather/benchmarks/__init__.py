@@ -34,7 +34,7 @@ class Measured:
     columns     by column of the table: channel, lead time in hours, metric
     experiment  the recipe that makes it
     first       recipes whose models it goes on from
-    seeds       of the models that it makes; the row is their mean
+    seeds       of the models that it makes, the row is their mean; None: the recipe's own
     """
 
     model: str
@@ -44,7 +44,7 @@ class Measured:
     members: int = 1
     every: int = 1
     first: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int | None, ...] = (None,)
 
 
 def _errors(prefix: str, channel: str, hours: tuple[int, ...]) -> dict[str, tuple[str, float, str]]:
@@ -56,7 +56,7 @@ SPEEDY_COLUMNS = {
     **_errors("t850", "t850", (24, 72, 120)),
 }
 
-SPEEDY_FIRST = ("speedy_5p625_first", "speedy_5p625_mirrored")
+SPEEDY_FIRST = ("speedy_5p625_first", "speedy_5p625_second")
 
 SPREAD_COLUMNS = {
     f"{metric}_{channel}_{lead}h": (channel, float(lead), metric)
@@ -73,7 +73,7 @@ OURS: dict[str, tuple[Measured, ...]] = {
     "ncep_namerica": (Measured("ncep-namerica-t995", "ncep_namerica_t995", _errors("t995", "t995", (6, 24, 72, 120))),),
     "speedy": (Measured("speedy-5p625", "speedy_5p625", SPEEDY_COLUMNS, first=SPEEDY_FIRST),),
     "speedy_ensemble": (
-        Measured("speedy-5p625-ensemble", "speedy_5p625_ensemble", SPREAD_COLUMNS, members=10, first=SPEEDY_FIRST[:1]),
+        Measured("speedy-5p625-ensemble", "speedy_5p625_ensemble", SPREAD_COLUMNS, members=10, first=SPEEDY_FIRST),
         Measured("speedy-5p625", "speedy_5p625", OF_ONE, first=SPEEDY_FIRST),
     ),
     "swe_sfno": tuple(
@@ -119,13 +119,14 @@ def _scored(forecaster: Forecaster, measured: Measured, offline: bool, folder: P
     return scored, forecast_sections(forecaster, fields, scored, measured.members, folder)
 
 
-def _trained(measured: Measured, seed: int, config: BenchmarkConfig) -> Path:
+def _trained(measured: Measured, seed: int | None, config: BenchmarkConfig) -> Path:
     """The model of the recipe's run with that seed: a new run, or the one in its folder, gone on with."""
     model = Path()
     for experiment in (*measured.first, measured.experiment):
-        run_dir = OUTPUTS / "weather" / experiment / f"seed-{seed}"
+        run_dir = OUTPUTS / "weather" / experiment / ("run" if seed is None else f"seed-{seed}")
         settings = [f"experiment={experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
-        recipe = load_config("weather", "train", [*settings, f"seed={seed}", f"run_dir={run_dir}", "resume=auto"])
+        settings += [] if seed is None else [f"seed={seed}"]
+        recipe = load_config("weather", "train", [*settings, f"run_dir={run_dir}", "resume=auto"])
         assert isinstance(recipe, TrainConfig)
         run_directory = train(recipe)
         assert run_directory is not None

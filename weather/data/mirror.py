@@ -53,8 +53,15 @@ class Mirror:
     def around(self, forward: Forward) -> Forward:
         """A forecast of our world, made in the mirrored one. See `Stepper.forward` for what it is given."""
 
-        def mirrored(start: Tensor, forcings: Tensor, noise: Tensor | None, size: int | None, usual: Tensor | None):
+        def mirrored(
+            start: Tensor,
+            forcings: Tensor,
+            noise: Tensor | None,
+            size: int | None,
+            usual: Tensor | None,
+            *told: Tensor | None,
+        ):
             there = None if usual is None else self.fields(usual)
-            return self.fields(forward(self.fields(start), self.forcings(forcings), noise, size, there))
+            return self.fields(forward(self.fields(start), self.forcings(forcings), noise, size, there, *told))
 
         return mirrored

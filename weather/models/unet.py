@@ -25,7 +25,8 @@ class UNetConfig:
     levels     resolutions, each half of the one above; channels double at each
     blocks     residual blocks at each level, downwards and again upwards
     dropout    share of feature maps that a block leaves out in training
-    networks   whose mean is given, each trained on its part of every batch: each errs in its own way
+    networks   whose mean is given, each trained on its part of every batch: each errs in its own way. The members of an
+               ensemble take turns at them, so that they differ in what the networks do not agree on, too
     """
 
     in_channels: int
@@ -90,15 +91,26 @@ class UNet(nn.Module):
         self.config = config
         self.networks = nn.ModuleList(OneUNet(config) for _ in range(config.networks))
 
-    def forward(self, state: Tensor, condition: Tensor | None = None) -> Tensor:
-        """state [B, C_in, H, W], condition [B, D] where the model has one -> [B, C_out, H, W]"""
+    def forward(self, state: Tensor, condition: Tensor | None = None, member: Tensor | None = None) -> Tensor:
+        """state [B, C_in, H, W], condition [B, D] where the model has one -> [B, C_out, H, W]
+
+        member  [B] int64, which member of an ensemble each is
+        """
         check_condition(self.config.condition, condition)
         count = len(self.networks)
-        if not self.training:
+        if self.training:
+            conditions = [None] * count if condition is None else condition.tensor_split(count)
+            parts = zip(self.networks, state.tensor_split(count), conditions, strict=True)
+            return torch.cat([network(part, told) for network, part, told in parts])
+        if member is None:
             return torch.stack([network(state, condition) for network in self.networks]).mean(dim=0)
-        conditions = [None] * count if condition is None else condition.tensor_split(count)
-        parts = zip(self.networks, state.tensor_split(count), conditions, strict=True)
-        return torch.cat([network(part, told) for network, part, told in parts])
+        turn = member % count
+        found = [
+            network(state[turn == number], None if condition is None else condition[turn == number])
+            for number, network in enumerate(self.networks)
+            if (turn == number).any()
+        ]
+        return torch.cat(found)[turn.argsort(stable=True).argsort()]
 
 
 class OneUNet(nn.Module):

@@ -29,6 +29,7 @@ from weather.data.grid import Grid
 from weather.data.solar import J2000, SOLAR_CONSTANT
 from weather.forecaster import Forecaster
 from weather.models.mesh_gnn import MeshGNN
+from weather.stepper import PAST
 from weather.weights.graphcast import STEP_HOURS, Task, load_graphcast
 from weather.weights.graphcast_step import statistic
 
@@ -81,19 +82,24 @@ def _own_inputs(
     task: Task, channels: Sequence[Channel], forcings: Forcings, known: Mapping[str, xr.Dataset],
     constants: xr.Dataset, checkpoint: str | Path,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Official normalised inputs from own ones: matrix [I, J] and shift [I]."""
-    states = [(*channel, time) for time in range(1 - task.history, 1) for channel in channels]
-    places = {key: number for number, key in enumerate([*states, *forcings.channels])}
+    """Official normalised inputs from own ones: matrix [I, J] and shift [I].
+
+    Own ones are the last state and what changed until each time but the first (`weather.stepper`).
+    """
+    changes = [(*channel, time) for time in range(2 - task.history, 1) for channel in channels]
+    places: dict[Any, int] = {key: n for n, key in enumerate([*channels, *changes, *forcings.channels])}
     wanted = task.input_channels()
     matrix, shift = np.zeros((len(wanted), len(places))), np.zeros(len(wanted))
     for row, (name, level, time) in enumerate(wanted):
-        if (name, level, time) in places:
-            matrix[row, places[name, level, time]] = 1
+        std = statistic(known["std"], name, level, "spread")
+        if (name, level) in channels:
+            matrix[row, places[name, level]] = 1
+            for later in range(time + 1, 1):
+                matrix[row, places[name, level, later]] = -statistic(known["change"], name, level, "spread") / std
             continue
         terms, start = _in_own_forcings(name, time - 1, constants)
         if not terms:
             raise CheckpointError(f"{checkpoint} wants the input '{name}', which no forcing here gives")
-        std = statistic(known["std"], name, level, "spread")
         for forcing, factor in terms.items():
             matrix[row, places[forcing]] = factor / std
         shift[row] = (start - statistic(known["mean"], name, level, "mean")) / std
@@ -148,6 +154,7 @@ def _card(
         "grid": {"latitudes": grid.latitudes.tolist(), "longitudes": grid.longitudes.tolist()},
         "channels": [list(channel) for channel in channels],
         "history": task.history,
+        "past": PAST,
         "step_h": float(STEP_HOURS),
         "steps": [1],
         "forcings": list(FORCINGS),

@@ -78,12 +78,15 @@ def test_says_what_does_not_fit():
 
 
 def test_networks_are_trained_apart_and_give_their_mean() -> None:
-    """A part of a batch moves one network; where a batch has fewer samples, a network sees none."""
+    """A part of a batch moves one network; where a batch has fewer samples, a network sees none. Members take turns."""
     torch.manual_seed(0)
     model = UNet(UNetConfig(2, 3, 8, 16, channels=4, levels=2, condition=5, networks=3))
     state, condition = torch.randn(7, 2, 8, 16), torch.randn(7, 5)
     each = [network(state, condition) for network in model.networks]
     torch.testing.assert_close(model.eval()(state, condition), sum(each) / 3)
+    member = torch.tensor([4, 0, 1, 1, 3, 2, 0])
+    theirs = torch.stack([each[number % 3][place] for place, number in enumerate(member.tolist())])
+    torch.testing.assert_close(model(state, condition, member), theirs)
     apart = torch.cat([each[0][:3], each[1][3:5], each[2][5:]])
     torch.testing.assert_close(model.train()(state, condition), apart)
     model(state[:2], condition[:2]).sum().backward()
