@@ -31,6 +31,11 @@ class Scales(CardSection):
     """Of deviations from the climate, where the network sees these."""
 
 
+class RecentErrors(CardSection):
+    days: Annotated[float, Field(gt=0)]
+    doubt_days: Annotated[float, Field(ge=0)]
+
+
 class ForecasterCard(ModelCard):
     domain: Literal["weather"]
     grid: GridOfModel
@@ -50,6 +55,8 @@ class ForecasterCard(ModelCard):
     """Whether the network gives all steps from one look at the present."""
     kept: list[list[Share]] | None = None
     """Share of the deviation from the climate that a forecast keeps, by lead time and channel."""
+    recent_errors: RecentErrors | None = None
+    """How forecasts are corrected by what recent ones missed."""
     scales: Scales
 
     @model_validator(mode="after")

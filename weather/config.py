@@ -151,6 +151,10 @@ class ForecastSettings(Section):
     deviations: bool = Field(default=False, description="learn deviations from what is usual at the time")
     at_once: bool = Field(default=False, description="the network gives all of `steps` from one look at the present")
     shrink: bool = Field(default=False, description="believe deviations as far as validation bears them out")
+    recent_days: float = Field(
+        default=0, ge=0, le=3660, description="correct forecasts by what those of so many days before missed; 0: do not"
+    )
+    doubt_days: float = Field(default=40, ge=0, le=3660, description="of forecasts without error, counted beside these")
 
 
 class Rollout(Section):
@@ -234,6 +238,12 @@ class TrainConfig(RunConfig):
             )
         if self.forecast.shrink and self.forecast.noise:
             raise ValueError("forecast.shrink with forecast.noise: members have to differ as weather does; choose one")
+        if self.forecast.recent_days and (self.forecast.noise or self.forecast.shrink):
+            raise ValueError(
+                f"forecast.recent_days={self.forecast.recent_days:g} with forecast.noise={self.forecast.noise} and "
+                f"forecast.shrink={self.forecast.shrink}: what is corrected is deterministic and not shrunk; set 0 and "
+                "false"
+            )
         if steps != (1,) and self.forecast.history > 1 and not (self.forecast.at_once and steps[0] == 1):
             raise ValueError(
                 f"forecast.history={self.forecast.history} goes with forecast.steps=[1], or with forecast.at_once and "

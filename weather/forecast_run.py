@@ -17,7 +17,7 @@ from common.training.progress import ProgressReport
 from weather.config import PredictConfig
 from weather.data.fields import Fields
 from weather.forecast_store import ForecastStore, empty
-from weather.forecaster import BATCH_POINTS, Forecaster, Start
+from weather.forecaster import BATCH_POINTS, Forecaster
 
 NOTHING = 3
 """Exit status where not one start could be forecast."""
@@ -79,8 +79,7 @@ def _forecast_group(
     report.advance(done)
     if done == len(leads):
         return
-    values = torch.from_numpy(fields.read(chosen.reshape(-1))).unflatten(0, chosen.shape)
-    start = Start(fields.times[chosen[:, -1]], values.to(forecaster.device))
+    start = forecaster.start_at(fields, chosen, leads)
     reach = max(forecaster.stepper.steps) // forecaster.stepper.steps[0] + forecaster.history - 1
     known = {
         int(leads[at]): torch.from_numpy(store.read(group, at)).to(forecaster.device)

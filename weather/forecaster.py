@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +31,8 @@ from weather.data.open import open_fields
 from weather.data.quantities import quantity_of
 from weather.data.windows import window_index
 from weather.models import MODELS
+from weather.recent_errors import RecentErrors, recently_missed
+from weather.start import Start
 from weather.stepper import PAST, Stepper
 
 BATCH_POINTS = 2**18
@@ -40,13 +42,6 @@ BEYOND = 3.0
 """Ranges beyond the least and greatest value seen in training at which an unknown quantity has left its bounds."""
 
 LATEST = "last"
-
-
-class Start(NamedTuple):
-    """Initial states: times [S] datetime64[ns], states [S, K, C, H, W] in physical units on the device."""
-
-    times: np.ndarray
-    states: Tensor
 
 
 class Forecaster(Predictor):
@@ -139,7 +134,8 @@ class Forecaster(Predictor):
     ) -> xr.Dataset:
         """Forecasts up to `lead_hours` ahead, held in memory; `trifold weather predict` writes any length to disk.
 
-        initial  fields of the model's variables, or the file that holds them: the start's `history` times are used
+        initial  fields of the model's variables, or the file that holds them: the start's `history` times are used, and
+                 where the card tells of `recent_errors` earlier ones as well, as far as they are there
         members  of the ensemble; a model without noise takes 1
         starts   "last" (the last time of `initial`), "all" that have their history, or times
 
@@ -147,12 +143,10 @@ class Forecaster(Predictor):
         Raises DataFormatError for fields that are missing, on another grid or not finite, ConfigError for a start that
         is not there, NumericalError when values leave what is physically possible.
         """
-        start = self.start(self.fields(initial), starts)
-        found = [
-            values.cpu().numpy()
-            for _, values in self.roll_out(start, self.leads(lead_hours), members, seed, batch_size)
-        ]
-        return self.dataset(np.stack(found, axis=1), start.times, self.leads(lead_hours), members)
+        leads = self.leads(lead_hours)
+        start = self.start(self.fields(initial), starts, leads)
+        found = [values.cpu().numpy() for _, values in self.roll_out(start, leads, members, seed, batch_size)]
+        return self.dataset(np.stack(found, axis=1), start.times, leads, members)
 
     def leads(self, lead_hours: float) -> np.ndarray:
         """The lead times up to `lead_hours`, in steps of `step_h` [L]. Raises ConfigError unless it is one of them."""
@@ -188,11 +182,23 @@ class Forecaster(Predictor):
                 )
         return Fields(dataset, self.channels, where)
 
-    def start(self, fields: Fields, starts: str | Sequence[str] = LATEST) -> Start:
-        """The initial states of the times asked for."""
-        index = self.start_index(fields, starts)
+    def start(
+        self, fields: Fields, starts: str | Sequence[str] = LATEST, leads: Sequence[int] | np.ndarray = ()
+    ) -> Start:
+        """The initial states of the times asked for; see `start_at`."""
+        return self.start_at(fields, self.start_index(fields, starts), leads)
+
+    def start_at(self, fields: Fields, index: np.ndarray, leads: Sequence[int] | np.ndarray = ()) -> Start:
+        """The states at positions [S, K] in time; where the card says that forecasts are corrected, also what has
+        recently been missed at these lead times, in steps of `step_h`.
+        """
         values = torch.from_numpy(fields.read(index.reshape(-1))).unflatten(0, index.shape)
-        return Start(fields.times[index[:, -1]], values.to(self.device))
+        start = Start(fields.times[index[:, -1]], values.to(self.device))
+        settings = self.card.get("recent_errors")
+        if settings is None or not len(leads):
+            return start
+        wanted = [int(lead) for lead in leads]
+        return start._replace(missed=recently_missed(self, fields, start.times, wanted, RecentErrors(**settings)))
 
     def start_index(self, fields: Fields, starts: str | Sequence[str]) -> np.ndarray:
         """Positions in time of the history of each start, [S, K]."""
@@ -227,18 +233,18 @@ class Forecaster(Predictor):
         """Each lead time with its states [S, M, C, H, W], one after another: memory does not grow with lead time.
 
         leads  in steps of `step_h`, given in ascending order; others are computed only where these need them
-        known  states [S, M, C, H, W] by lead time, from which an interrupted roll-out goes on; where deviations are
-               shrunk it has to step from the start again, and gives what is not known
+        known  states [S, M, C, H, W] by lead time, from which an interrupted roll-out goes on; where forecasts are
+               shrunk or corrected it has to step from the start again, and gives what is not known
         """
         if members > 1 and not self.stepper.noise:
             raise ConfigError(f"{self.card['name']} is deterministic: members={members}, expected 1")
         history, wanted = start.states.shape[1], {int(lead) for lead in leads}
         recent = {k + 1 - history: start.states[:, [k]].expand(-1, members, -1, -1, -1) for k in range(history)}
-        done, shrinks = max(known or (0,)), "kept" in self.card
-        recent |= {} if shrinks else known or {}
+        done, changed = max(known or (0,)), "kept" in self.card or bool(start.missed)
+        recent |= {} if changed else known or {}
         looks: dict[int, dict[int, Tensor]] = {}
         for lead in self._on_the_way(wanted, history):
-            if lead <= done and not shrinks:
+            if lead <= done and not changed:
                 continue
             size = self.last_size(lead)
             before = lead - self.stepper.steps[size]
@@ -252,7 +258,7 @@ class Forecaster(Predictor):
             recent = {n: state for n, state in recent.items() if n > lead - furthest - history + 1}
             looks = {n: states for n, states in looks.items() if n > lead - furthest}
             if lead > done and lead in wanted:
-                yield lead, self._shrunk(recent[lead], start.times, lead) if shrinks else recent[lead]
+                yield lead, self._changed(recent[lead], start, lead) if changed else recent[lead]
 
     def _on_the_way(self, wanted: set[int], history: int) -> list[int]:
         """Those lead times and all whose states they are forecast from, ascending."""
@@ -265,14 +271,17 @@ class Forecaster(Predictor):
                 asked += [before - k for k in range(history)]
         return sorted(needed)
 
-    def _shrunk(self, states: Tensor, times: np.ndarray, lead: int) -> Tensor:
-        """[S, M, C, H, W], see `weather.shrinkage`."""
-        assert self.climate is not None
-        row = min(lead // self.stepper.steps[0], len(self.card["kept"])) - 1
-        kept = torch.tensor(self.card["kept"][row], device=self.device)[:, None, None]
-        usual = self.climate.at(self._later(times, [lead]))
-        shrunk = usual + kept * (states - usual)
-        return torch.where(self.stepper.nonnegative[:, None, None], shrunk.clamp(min=0), shrunk)
+    def _changed(self, states: Tensor, start: Start, lead: int) -> Tensor:
+        """[S, M, C, H, W], see `weather.shrinkage` and `weather.recent_errors`."""
+        if "kept" in self.card:
+            assert self.climate is not None
+            row = min(lead // self.stepper.steps[0], len(self.card["kept"])) - 1
+            kept = torch.tensor(self.card["kept"][row], device=self.device)[:, None, None]
+            usual = self.climate.at(self._later(start.times, [lead]))
+            states = usual + kept * (states - usual)
+        if start.missed:
+            states = states + start.missed[lead]
+        return torch.where(self.stepper.nonnegative[:, None, None], states.clamp(min=0), states)
 
     def last_size(self, lead: int) -> int:
         """Which size the last step to a lead time has, when large steps come first: errors of few steps add up."""

@@ -8,13 +8,12 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from common.results.plots import embed
 from common.results.report import Section
 from weather.data.fields import Fields
 from weather.data.quantities import quantity_of
-from weather.forecaster import Forecaster, Start
+from weather.forecaster import Forecaster
 from weather.pictures import animate, maps, rank_histogram, skill, spectra, spread_against_error
 from weather.scoring import Scored
 
@@ -67,8 +66,7 @@ def example(forecaster: Forecaster, fields: Fields, last_lead: int) -> Example:
     known = np.isin(valid, fields.times)
     usable = np.flatnonzero(known.sum(axis=1) == known.sum(axis=1).max())
     chosen = usable[len(usable) // 2]
-    states = torch.from_numpy(fields.read(index[chosen]))[None].to(forecaster.device)
-    start = Start(fields.times[index[[chosen], -1]], states)
+    start = forecaster.start_at(fields, index[[chosen]], leads)
     forecast = [found[0, 0, :DRAWN].cpu().numpy() for _, found in forecaster.roll_out(start, leads)]
     there = known[chosen]
     truth = fields.read(np.searchsorted(fields.times, valid[chosen, there]))[:, :DRAWN]

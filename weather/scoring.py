@@ -20,7 +20,7 @@ from torch import Tensor
 from common.training.distributed import ALONE, World, gathered
 from weather.baselines import Climatology
 from weather.data.fields import Fields
-from weather.forecaster import Forecaster, Start
+from weather.forecaster import Forecaster
 from weather.metrics import acc, bias, crps, mae, rank_histogram, rmse, spread, t_test
 from weather.metrics.difference import LEAST
 
@@ -155,15 +155,14 @@ def forecast_pairs(
     forecaster: Forecaster, fields: Fields, index: np.ndarray, leads: Sequence[int], members: int
 ) -> Iterator[tuple[int, Tensor, Tensor, Tensor, np.ndarray]]:
     """Lead, initial states, forecasts, truth and valid times of the starts whose valid time is in the split."""
-    states = torch.from_numpy(fields.read(index.reshape(-1))).unflatten(0, index.shape).to(forecaster.device)
-    start = Start(fields.times[index[:, -1]], states)
+    start = forecaster.start_at(fields, index, leads)
     for lead, forecast in forecaster.roll_out(start, np.array(leads), members):
         valid = start.times + np.timedelta64(round(lead * forecaster.step_h * 3600), "s")
         place = np.minimum(np.searchsorted(fields.times, valid), len(fields) - 1)
         there = fields.times[place] == valid
         if there.any():
             truth = torch.from_numpy(fields.read(place[there])).to(forecaster.device)
-            yield lead, states[there, -1], forecast[there], truth, valid[there]
+            yield lead, start.states[there, -1], forecast[there], truth, valid[there]
 
 
 def differences(scored: Scored, system: str) -> pd.DataFrame:

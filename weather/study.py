@@ -171,6 +171,9 @@ def forecaster_of(
         "noise": forecast.noise,
         "deviations": forecast.deviations,
         "at_once": forecast.at_once,
+        "recent_errors": {"days": forecast.recent_days, "doubt_days": forecast.doubt_days}
+        if forecast.recent_days
+        else None,
         "scales": scales_of(source, forecast.steps, climate),
         "data": dict(source.facts),
         "licence": "Apache-2.0",

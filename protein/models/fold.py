@@ -221,9 +221,13 @@ class Fold(nn.Module):
         return single
 
     def _initial_pair(self, residue_index: Tensor, previous: Previous | None, chunk: int | None) -> Tensor:
+        kind = residue_index.device.type
+        # What is added to pairs later has this type: a sum of both would have the wider one, and be cast for every layer.
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+
         def start(rows: Tensor, where: slice) -> Tensor:
             along = self.position(rows, residue_index) + self.separation(rows, residue_index)
-            return along + self.recycling(previous, where)
+            return (along + self.recycling(previous, where)).to(dtype)
 
         return collect(start, residue_index, chunk, 1)
 

@@ -14,8 +14,9 @@ import torch
 
 from weather.config import EvaluateConfig
 from weather.evaluation import data_of
-from weather.forecaster import Forecaster, Start
+from weather.forecaster import Forecaster
 from weather.samples import open_source
+from weather.start import Start
 
 MODEL, FLOWS = "swe-sfno", 4
 

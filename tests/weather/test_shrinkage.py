@@ -14,8 +14,8 @@ from weather import Forecaster
 from weather.data.canonical import canonical
 from weather.data.climate import Climate
 from weather.data.fields import Channel, Fields
-from weather.forecaster import Start
 from weather.shrinkage import fit_shrinkage
+from weather.start import Start
 
 KEPT = np.array([[0.9, 0.8, 0.7, 0.6], [0.5, 0.4, 0.3, 0.0]])
 

@@ -67,6 +67,8 @@ def test_every_experiment_is_a_configuration_of_its_name(experiment: str) -> Non
         ["model=none"],
         ["data=grid-files"],
         ["data=ncep-namerica-t995", "data.with_validation=true", "trainer.select=best"],
+        ["forecast.recent_days=30", "forecast.shrink=true"],
+        ["forecast.recent_days=30", "forecast.noise=4", "rollout.members=2", "loss.name=crps"],
     ],
 )
 def test_what_does_not_fit_together_is_refused(words: list[str]) -> None:

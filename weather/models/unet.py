@@ -134,7 +134,8 @@ class OneUNet(nn.Module):
         )
 
     def forward(self, state: Tensor, condition: Tensor | None) -> Tensor:
-        x, skips = self.first(state), []
+        # Channels last is the order in which convolutions are fastest, above all in 16 bits.
+        x, skips = self.first(state.contiguous(memory_format=torch.channels_last)), []
         for level, stage in enumerate(self.down):
             if level:
                 x = F.avg_pool2d(x, 2, ceil_mode=True)
