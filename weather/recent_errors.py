@@ -40,7 +40,8 @@ class RecentErrors(NamedTuple):
 def recently_missed(
     forecaster: Forecaster, fields: Fields, times: np.ndarray, leads: Sequence[int], settings: RecentErrors
 ) -> dict[int, Tensor]:
-    """What has to be added to forecasts that start at `times` [S], by lead time [S, 1, C, H, W].
+    """What has to be added to forecasts that start at `times` [S], by lead time [S, 1, C, H, W]; nothing at all where no
+    forecast could have started before.
 
     fields  nothing later than a start is looked at for it; earlier states that are missing or damaged are left out
     leads   in steps of `forecaster.step_h`
@@ -50,7 +51,9 @@ def recently_missed(
     index = forecaster.start_index(fields, "all")
     before = fields.times[index[:, -1]]
     index = index[(before > times.min() - back - lead_times[max(leads)]) & (before < times.max())]
-    stretch = slice(int(index.min(initial=len(fields))), int(np.searchsorted(fields.times, times.max(), "right")))
+    if not len(index):
+        return {}
+    stretch = slice(int(index.min()), int(np.searchsorted(fields.times, times.max(), "right")))
     states, readable = _read(fields, stretch)
     index = index[readable[index - stretch.start].all(1)] - stretch.start
     known = fields.times[stretch]

@@ -58,8 +58,11 @@ def test_nothing_later_than_the_start_and_nothing_too_early_is_looked_at() -> No
 
 
 def test_without_earlier_states_a_forecast_is_as_it_was() -> None:
-    given = states(HISTORY)
-    xr.testing.assert_equal(corrected().forecast(given, 24), forecaster(HISTORY).forecast(given, 24))
+    given = states(12)
+    first = [str(given["time"].values[HISTORY - 1])]
+    expected = forecaster(HISTORY).forecast(given, 24, starts=first)
+    xr.testing.assert_equal(corrected().forecast(given, 24, starts=first), expected)
+    xr.testing.assert_equal(corrected().forecast(given.isel(time=slice(0, HISTORY)), 24), expected)
 
 
 def test_a_lasting_error_goes_away() -> None:
