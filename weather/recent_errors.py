@@ -40,8 +40,8 @@ class RecentErrors(NamedTuple):
 def recently_missed(
     forecaster: Forecaster, fields: Fields, times: np.ndarray, leads: Sequence[int], settings: RecentErrors
 ) -> dict[int, Tensor]:
-    """What has to be added to forecasts that start at `times` [S], by lead time [S, 1, C, H, W]; nothing at all where no
-    forecast could have started before.
+    """What has to be added to forecasts that start at `times` [S], by lead time [S, 1, C, H, W]; nothing at all where
+    no forecast could have started before.
 
     fields  nothing later than a start is looked at for it; earlier states that are missing or damaged are left out
     leads   in steps of `forecaster.step_h`
