@@ -75,7 +75,8 @@ def main() -> None:
         network.to(device).train()
         turns = take_turns([step(forward, device, name) for name in ("fp32", "bf16")], int(chosen["rounds"]))
         wide, narrow = 1000 * turns.seconds
-        print(f"{make.__name__:10s} fp32 {wide:5.0f} ms, bf16 {narrow:5.0f} ms: {turns.ratio[1]:.2f} x as fast", flush=True)
+        ratio = turns.ratio[1]
+        print(f"{make.__name__:10s} fp32 {wide:5.0f} ms, bf16 {narrow:5.0f} ms: {ratio:.2f} x as fast", flush=True)
 
 
 if __name__ == "__main__":
