@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, TypeVar, get_args
+from typing import Annotated, ClassVar, Literal, Self, TypeVar, get_args
 
 from pydantic import Field, model_validator
 
@@ -57,13 +57,12 @@ class CGCNNConfig(_Model):
     )
 
 
-class ResidualCGCNNConfig(_Model):
-    """CGCNN with residual SiLU convolutions, whose matrices act on atoms only."""
+class _CrystalNetwork(_Model):
+    """What both of our own have."""
 
     substance = "crystal"
-    name: Literal["residual_cgcnn"]
     width: Width = Field(default=96, description="features of an atom")
-    message_width: Width = Field(default=192, description="features of a message between two atoms")
+    message_width: Width = Field(default=192, description="features of what passes between two atoms")
     layers: int = Field(default=4, ge=1, le=64, description="graph convolutions")
     readout_width: Width = Field(default=128, description="features of a crystal")
     basis: int = Field(
@@ -78,8 +77,20 @@ class ResidualCGCNNConfig(_Model):
     members: Members = 1
 
     @model_validator(mode="after")
-    def _whole_heads(self) -> ResidualCGCNNConfig:
+    def _whole_heads(self) -> Self:
         return _divides(self, "heads", "width")
+
+
+class ResidualCGCNNConfig(_CrystalNetwork):
+    """CGCNN with residual SiLU convolutions, whose matrices act on atoms only."""
+
+    name: Literal["residual_cgcnn"]
+
+
+class EdgeNetworkConfig(_CrystalNetwork):
+    """Edges have features that grow from layer to layer: errs less, and takes several times as long."""
+
+    name: Literal["edge_network"]
 
 
 class DMPNNConfig(_Model):
@@ -127,7 +138,8 @@ class ElementAttentionConfig(_Model):
 
 
 AnyModel = (
-    CGCNNConfig | ResidualCGCNNConfig | ElementAttentionConfig | DMPNNConfig | MolecularGNNConfig | PotentialConfig
+    CGCNNConfig | ResidualCGCNNConfig | EdgeNetworkConfig | ElementAttentionConfig | DMPNNConfig | MolecularGNNConfig
+    | PotentialConfig
 )
 ModelConfig = Annotated[AnyModel, Field(discriminator="name")]
 

@@ -26,6 +26,7 @@ from materials.models.cgcnn import CGCNN
 from materials.models.composition_batch import CompositionBatch
 from materials.models.crystal_graph import CrystalGraphBatch
 from materials.models.dmpnn import DMPNN
+from materials.models.edge_network import EdgeNetwork
 from materials.models.element_attention import ElementAttention
 from materials.models.molecular_batch import EnvironmentBatch, PackedGraphs
 from materials.models.residual_cgcnn import ResidualCGCNN
@@ -196,6 +197,7 @@ class Derived(nn.Module):
 
 NETWORKS: dict[type[nn.Module], Any] = {
     ResidualCGCNN: (CrystalNetwork, CRYSTALS),
+    EdgeNetwork: (CrystalNetwork, CRYSTALS),
     CGCNN: (CrystalNetwork, CRYSTALS),
     DMPNN: (MoleculeNetwork, MOLECULES),
     ElementAttention: (CompositionNetwork, COMPOSITIONS),

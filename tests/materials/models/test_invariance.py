@@ -1,6 +1,7 @@
 """What a crystal is called, where it lies and how its cell is chosen does not matter to any model."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from materials.data.graphs import k_nearest_graphs
 from materials.data.symmetry import collapse
 from materials.models.cgcnn import CGCNN, CGCNNConfig
 from materials.models.crystal_graph import CrystalGraphBatch
+from materials.models.edge_network import EdgeNetwork, EdgeNetworkConfig
 from materials.models.residual_cgcnn import ResidualCGCNN, ResidualCGCNNConfig
 from materials.substances.crystal import PackedCrystals
 
@@ -22,6 +24,10 @@ MODELS = {
     "residual_cgcnn": partial(
         ResidualCGCNN,
         ResidualCGCNNConfig(width=16, message_width=24, layers=3, readout_width=16, members=2, properties=3),
+    ),
+    "edge_network": partial(
+        EdgeNetwork,
+        EdgeNetworkConfig(width=16, message_width=24, layers=3, readout_width=16, members=2, properties=3),
     ),
     "attention": partial(
         ResidualCGCNN, ResidualCGCNNConfig(width=16, message_width=24, layers=3, readout_width=16, readout="attention")
@@ -94,6 +100,17 @@ def test_a_crystal_does_not_see_the_others_of_its_batch(model: torch.nn.Module):
     together = model(batch(structures()))
     alone = torch.cat([model(batch([atoms])) for atoms in structures()])
     assert torch.allclose(together, alone, rtol=1e-6, atol=1e-6)
+
+
+@torch.no_grad()
+def test_an_edge_network_sees_nothing_where_there_is_no_neighbour():
+    model, whole = MODELS["edge_network"]().eval(), batch(structures())
+    distances, elsewhere = whole.distances.clone(), whole.neighbours.clone()
+    distances[:, -3:] = torch.inf
+    elsewhere[:, -3:] = elsewhere[:, -3:].flip(0)
+    one, other = (model(replace(whole, distances=distances, neighbours=n)) for n in (whole.neighbours, elsewhere))
+    assert torch.allclose(one, other, rtol=1e-6, atol=1e-6)
+    assert not torch.allclose(one, model(whole), rtol=1e-3)
 
 
 def test_bfloat16_autocast_trains(model: torch.nn.Module):
