@@ -222,7 +222,7 @@ class Fold(nn.Module):
 
     def _initial_pair(self, residue_index: Tensor, previous: Previous | None, chunk: int | None) -> Tensor:
         kind = residue_index.device.type
-        # What is added to pairs later has this type: a sum of both would have the wider one, and be cast for every layer.
+        # What is added to pairs later has this type: a sum of both would have the wider, and be cast for every layer.
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
 
         def start(rows: Tensor, where: slice) -> Tensor:

@@ -16,7 +16,6 @@ from weather.config import EvaluateConfig
 from weather.evaluation import data_of
 from weather.forecaster import Forecaster
 from weather.samples import open_source
-from weather.start import Start
 
 MODEL, FLOWS = "swe-sfno", 4
 
@@ -26,9 +25,8 @@ def main() -> None:
     forecaster = Forecaster.from_pretrained(MODEL, "cpu")
     source = open_source(data_of(forecaster, EvaluateConfig(model=MODEL)), ("train", "test"), offline=True)
     fields = source.splits["test"].fields
-    times, states = forecaster.start(fields, "all")
-    chosen = slice(None, None, len(times) // FLOWS)
-    start, leads = Start(times[chosen], states[chosen]), forecaster.leads(24 * days)
+    index = forecaster.start_index(fields, "all")
+    start, leads = forecaster.start_at(fields, index[:: len(index) // FLOWS]), forecaster.leads(24 * days)
     first = start.states[:, -1].std(dim=(-2, -1)).mean(0)
     print("days  " + "  ".join(channel.label for channel in forecaster.channels))
     for lead, states in forecaster.roll_out(start, leads):
