@@ -88,7 +88,7 @@ class ResidualCGCNNConfig(_CrystalNetwork):
 
 
 class EdgeNetworkConfig(_CrystalNetwork):
-    """Edges have features that grow from layer to layer: errs less, and takes several times as long."""
+    """Edges have features that grow from layer to layer, for several times the time."""
 
     name: Literal["edge_network"]
 
