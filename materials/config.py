@@ -61,8 +61,6 @@ class _CrystalNetwork(_Model):
     """What both of our own have."""
 
     substance = "crystal"
-    width: Width = Field(default=96, description="features of an atom")
-    message_width: Width = Field(default=192, description="features of what passes between two atoms")
     layers: int = Field(default=4, ge=1, le=64, description="graph convolutions")
     readout_width: Width = Field(default=128, description="features of a crystal")
     basis: int = Field(
@@ -85,12 +83,16 @@ class ResidualCGCNNConfig(_CrystalNetwork):
     """CGCNN with residual SiLU convolutions, whose matrices act on atoms only."""
 
     name: Literal["residual_cgcnn"]
+    width: Width = Field(default=96, description="features of an atom")
+    message_width: Width = Field(default=192, description="features of a message between two atoms")
 
 
 class EdgeNetworkConfig(_CrystalNetwork):
     """Edges have features that grow from layer to layer, for several times the time."""
 
     name: Literal["edge_network"]
+    width: Width = Field(default=128, description="features of an atom")
+    message_width: Width = Field(default=128, description="features of an edge")
 
 
 class DMPNNConfig(_Model):
