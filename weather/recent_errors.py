@@ -5,7 +5,7 @@
 at every point, over the n forecasts of the same lead time whose valid time lies in the last days before the start. n0
 forecasts without error are counted beside them: a few say little. A season differs from the years that a model learned
 from for weeks on end, which so is noticed; weather services subtract such running means of errors, Cui et al. 2012,
-doi:10.1175/WAF-D-11-00011.1.
+doi:10.1175/WAF-D-11-00011.1. What is known at the start is held in memory, one field a start and lead time.
 
 S start times, N earlier ones, T times of either, C channels, H latitudes, W longitudes.
 """
