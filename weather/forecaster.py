@@ -31,7 +31,7 @@ from weather.data.open import open_fields
 from weather.data.quantities import quantity_of
 from weather.data.windows import window_index
 from weather.models import MODELS
-from weather.recent_errors import RecentErrors, recently_missed
+from weather.recent_errors import recently_missed
 from weather.start import Start
 from weather.stepper import PAST, Stepper
 
@@ -198,7 +198,7 @@ class Forecaster(Predictor):
         if settings is None or not len(leads):
             return start
         wanted = [int(lead) for lead in leads]
-        return start._replace(missed=recently_missed(self, fields, start.times, wanted, RecentErrors(**settings)))
+        return start._replace(missed=recently_missed(self, fields, start.times, wanted, **settings))
 
     def start_index(self, fields: Fields, starts: str | Sequence[str]) -> np.ndarray:
         """Positions in time of the history of each start, [S, K]."""

@@ -13,7 +13,7 @@ S start times, N earlier ones, T times of either, C channels, H latitudes, W lon
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -30,23 +30,18 @@ EARLIER_AT_ONCE = 32
 """Earlier starts that are forecast together."""
 
 
-class RecentErrors(NamedTuple):
-    """days: how far back forecasts are looked at; doubt_days: of forecasts without error, counted beside them."""
-
-    days: float
-    doubt_days: float
-
-
 def recently_missed(
-    forecaster: Forecaster, fields: Fields, times: np.ndarray, leads: Sequence[int], settings: RecentErrors
+    forecaster: Forecaster, fields: Fields, times: np.ndarray, leads: Sequence[int], days: float, doubt_days: float
 ) -> dict[int, Tensor]:
     """What has to be added to forecasts that start at `times` [S], by lead time [S, 1, C, H, W]; nothing at all where
     no forecast could have started before.
 
     fields  nothing later than a start is looked at for it; earlier states that are missing or damaged are left out
     leads   in steps of `forecaster.step_h`
+    days    how far back forecasts are looked at
+    doubt_days  of forecasts without error, counted beside them
     """
-    back = np.timedelta64(round(settings.days * 86400), "s")
+    back = np.timedelta64(round(days * 86400), "s")
     lead_times = dict(zip(leads, forecaster.lead_times(np.array(leads)), strict=True))
     index = forecaster.start_index(fields, "all")
     before = fields.times[index[:, -1]]
@@ -71,7 +66,7 @@ def recently_missed(
             counts = torch.from_numpy(recent).to(error)
             sums[lead] += torch.einsum("sn,nchw->schw", counts, error)
             count[lead] += counts.sum(1)
-    doubt = settings.doubt_days * 24 / forecaster.step_h
+    doubt = doubt_days * 24 / forecaster.step_h
     return {lead: (sums[lead] / (count[lead] + doubt).clamp_min(1)[:, None, None, None])[:, None] for lead in leads}
 
 

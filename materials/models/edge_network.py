@@ -12,35 +12,25 @@ The members of an ensemble share the batch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common.training.batch_norm import BatchNorm
-from materials.models.crystal_graph import CrystalGraphBatch, PropertyScale, Z
+from materials.models.crystal_ensemble import CrystalEnsemble, CrystalNetworkConfig
+from materials.models.crystal_graph import CrystalGraphBatch, Z
+from materials.models.crystal_readout import READOUTS
 from materials.models.edge_map import gaussian_basis
-from materials.models.residual_cgcnn import READOUTS
 
 SMALL_CHANGE = 0.5
 """Of the usual size of random weights: those that change an edge begin smaller."""
 
 
 @dataclass(frozen=True)
-class EdgeNetworkConfig:
+class EdgeNetworkConfig(CrystalNetworkConfig):
     width: int = 128
     message_width: int = 128
-    layers: int = 4
-    readout_width: int = 128
-    basis: int = 41
-    cutoff_a: float = 8.0
-    dropout: float = 0.0
-    readout: Literal["mean", "attention"] = "mean"
-    heads: int = 8
-    nonnegative: bool = False
-    members: int = 1
-    properties: int = 1
 
 
 class EdgeConvolution(nn.Module):
@@ -75,7 +65,7 @@ class OneEdgeNetwork(nn.Module):
         self.embedding = nn.Embedding(Z + 1, config.width)
         self.distance = nn.Linear(config.basis, config.message_width)
         self.convolutions = nn.ModuleList(EdgeConvolution(config) for _ in range(config.layers))
-        self.readout = READOUTS[config.readout](config)  # pyright: ignore[reportArgumentType]
+        self.readout = READOUTS[config.readout](config)
 
     def forward(self, batch: CrystalGraphBatch, basis: Tensor, there: Tensor) -> Tensor:
         """[B, T] before scaling."""
@@ -89,27 +79,14 @@ class OneEdgeNetwork(nn.Module):
         return node
 
 
-class EdgeNetwork(nn.Module):
-    """Crystal graphs -> [B, M, T] in the properties' units, or logits of classes."""
-
+class EdgeNetwork(CrystalEnsemble):
     config_class = EdgeNetworkConfig
 
     def __init__(self, config: EdgeNetworkConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.networks = nn.ModuleList(OneEdgeNetwork(config) for _ in range(config.members))
-        self.scale = PropertyScale(config.properties)
-
-    @property
-    def convolutions(self) -> list[nn.Module]:
-        """The repeated blocks."""
-        return [block for network in self.networks for block in network.convolutions]  # pyright: ignore
+        super().__init__(config, OneEdgeNetwork)
 
     def forward(self, batch: CrystalGraphBatch) -> Tensor:
         """[B, M, T]"""
         basis = gaussian_basis(batch.distances, self.config.basis, self.config.cutoff_a)
         there = torch.isfinite(batch.distances)[..., None].to(basis.dtype)
-        output = torch.stack([network(batch, basis, there) for network in self.networks], dim=1)
-        value = self.scale(output, batch)
-        # Only when predicting: where it cuts off, it would have no gradient.
-        return value.clamp(min=0.0) if self.config.nonnegative and not self.training else value
+        return self.together([network(batch, basis, there) for network in self.networks], batch)

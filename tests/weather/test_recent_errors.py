@@ -17,8 +17,8 @@ DAYS, DOUBT, HISTORY = 1.5, 0.5, 2
 STEPS_BACK, FORECASTS_DOUBTED = 6, 2.0
 
 
-def corrected(history: int = HISTORY, **options: object) -> Forecaster:
-    model = forecaster(history, **options)  # type: ignore[arg-type]
+def corrected(history: int = HISTORY, strength: float = 1.0) -> Forecaster:
+    model = forecaster(history, strength=strength)
     model.card["recent_errors"] = {"days": DAYS, "doubt_days": DOUBT}
     return model
 
@@ -88,7 +88,7 @@ def test_damaged_earlier_states_are_left_out() -> None:
     np.testing.assert_allclose(values(found)[:2], values(whole)[:2], rtol=0.05)
 
 
-def test_an_interrupted_forecast_goes_on_the_same(tmp_path: Path) -> None:
+def test_an_interrupted_forecast_goes_on_the_same() -> None:
     model = corrected()
     fields = model.fields(states(16))
     leads = np.arange(1, 6)
