@@ -28,6 +28,7 @@ from materials.models.crystal_graph import CrystalGraphBatch
 from materials.models.dmpnn import DMPNN
 from materials.models.edge_network import EdgeNetwork
 from materials.models.element_attention import ElementAttention
+from materials.models.joined_crystals import JoinedCrystals
 from materials.models.molecular_batch import EnvironmentBatch, PackedGraphs
 from materials.models.residual_cgcnn import ResidualCGCNN
 from materials.potential import Potential
@@ -198,6 +199,7 @@ class Derived(nn.Module):
 NETWORKS: dict[type[nn.Module], Any] = {
     ResidualCGCNN: (CrystalNetwork, CRYSTALS),
     EdgeNetwork: (CrystalNetwork, CRYSTALS),
+    JoinedCrystals: (CrystalNetwork, CRYSTALS),
     CGCNN: (CrystalNetwork, CRYSTALS),
     DMPNN: (MoleculeNetwork, MOLECULES),
     ElementAttention: (CompositionNetwork, COMPOSITIONS),

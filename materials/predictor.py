@@ -57,6 +57,7 @@ class PropertyPredictor(Predictor):
         "model",
         {
             **MODELS.paths,
+            "joined_crystals": "materials.models.joined_crystals:JoinedCrystals",
             "megnet": "materials.models.megnet:MEGNet",
             "m3gnet_property": "materials.models.m3gnet:M3GNetProperty",
         },

@@ -169,10 +169,7 @@ def _conclude(config: TrainConfig, splits: Mapping[str, Samples], outcome: Outco
     remember_training(predictor, splits["train"])
     estimate = predictor.calibrated(raw)
     scores = score(samples.target, estimate.value, card["outcome"])
-    card |= {
-        "metrics": {f"val_{name}": value for name, value in scores.items()} | _each_property(samples, estimate, card),
-        "training": dict(outcome.training),
-    }
+    card |= {"metrics": validation_metrics(samples, estimate, card), "training": dict(outcome.training)}
     for folder in filter(None, (run.path / "model", config.save_as)):
         predictor.save_pretrained(folder)
     _write_predictions(run, "val", samples, estimate, card)
@@ -185,13 +182,14 @@ def _conclude(config: TrainConfig, splits: Mapping[str, Samples], outcome: Outco
     print(f"{headline} (N {len(samples)})  model: {run.path / 'model'}  report: {path}")
 
 
-def _each_property(samples: Samples, estimate: Estimate, card: Mapping[str, Any]) -> dict[str, float]:
-    """The first score of each of several properties, which their mean would hide."""
+def validation_metrics(samples: Samples, estimate: Estimate, card: Mapping[str, Any]) -> dict[str, float]:
+    """Of a card: all scores, and the first one of each of several properties, which their mean would hide."""
+    whole = {f"val_{name}": value for name, value in score(samples.target, estimate.value, card["outcome"]).items()}
     if isinstance(card["property"], str):
-        return {}
+        return whole
     columns = {name: (samples.target[:, [i]], estimate.value[:, [i]]) for i, name in enumerate(card["property"])}
     scores = {name: score(*pair, card["outcome"]) for name, pair in columns.items()}
-    return {f"val_{next(iter(one))} {name}": next(iter(one.values())) for name, one in scores.items()}
+    return whole | {f"val_{next(iter(one))} {name}": next(iter(one.values())) for name, one in scores.items()}
 
 
 def _report(

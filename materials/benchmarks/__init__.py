@@ -18,6 +18,7 @@ from materials.benchmarks import mlip
 from materials.benchmarks.matbench_submission import Fold, submission
 from materials.config import BenchmarkConfig, TrainConfig
 from materials.data.matbench_compositions import FOLDS, PARTS
+from materials.join import join
 from materials.predictor import PropertyPredictor
 from materials.report import TITLES, property_sections, score
 from materials.samples import load_samples
@@ -33,8 +34,8 @@ class Measured:
     """One of our rows: a shipped model scored on a part of a data set."""
 
     model: str
-    experiment: str
-    """The recipe that the model came from."""
+    experiments: tuple[str, ...]
+    """The recipe that the model came from; several: trained apart and joined."""
     data: str
     split: str
     column: str
@@ -44,21 +45,21 @@ class Measured:
 
 OURS: dict[str, tuple[Measured, ...]] = {
     "mp2018": (
-        Measured("mp2018-eform", "mp2018_eform", "mp2018", "val", "e_form", "mae", "validation_part"),
-        Measured("mp2018-bandgap", "mp2018_bandgap", "mp2018", "val", "band_gap", "mae", "validation_part"),
+        Measured("mp2018-eform", ("mp2018_eform",), "mp2018", "val", "e_form", "mae", "validation_part"),
+        Measured("mp2018-bandgap", ("mp2018_bandgap",), "mp2018", "val", "band_gap", "mae", "validation_part"),
     ),
     "matbench": (
         Measured(
             "perovskites-eform",
-            "matbench_perovskites",
+            ("matbench_perovskites", "matbench_perovskites_edges"),
             "matbench-perovskites",
             "val",
             "perovskites",
             "mae",
             "fold_3_of_three",
         ),
-        Measured("phonons", "matbench_phonons", "matbench-phonons", "val", "phonons", "mae", "fold_3_of_three"),
-        Measured("expt-gap", "matbench_expt_gap", "matbench-expt-gap", "val", "expt_gap", "mae", "fold_3_of_three"),
+        Measured("phonons", ("matbench_phonons",), "matbench-phonons", "val", "phonons", "mae", "fold_3_of_three"),
+        Measured("expt-gap", ("matbench_expt_gap",), "matbench-expt-gap", "val", "expt_gap", "mae", "fold_3_of_three"),
     ),
 }
 
@@ -71,7 +72,7 @@ def run(config: BenchmarkConfig) -> None:
         return _submit(config, Path(config.submission), folder)
     rows, sections, tiles = [], [], []
     for measured in OURS.get(config.table, ()):
-        model = _trained(measured.experiment, config) if config.train else measured.model
+        model = _trained(measured, config, folder) if config.train else measured.model
         predictor = PropertyPredictor.from_pretrained(model, config.device)
         card, started = predictor.card, time.perf_counter()
         data = data_of(card, measured.data)
@@ -97,10 +98,7 @@ def _submit(config: BenchmarkConfig, path: Path, folder: Path) -> None:
     for measured in OURS["matbench"]:
         folds = tasks[f"matbench_{measured.column}"] = {}
         for fold in range(FOLDS) if config.train else (FOLD_OF_SHIPPED,):
-            model: str | Path = measured.model
-            if config.train:
-                run_dir = folder / f"{measured.experiment}-{fold}"
-                model = _trained(measured.experiment, config, f"data.fold={fold}", f"run_dir='{run_dir}'")
+            model = _trained(measured, config, folder, fold) if config.train else measured.model
             predictor = PropertyPredictor.from_pretrained(model, config.device)
             data = data_of(predictor.card, measured.data).model_copy(update={"fold": fold})
             samples = load_samples(data, "val", predictor.card["input"], offline=config.offline)
@@ -115,14 +113,22 @@ def _submit(config: BenchmarkConfig, path: Path, folder: Path) -> None:
     print(f"submission: {path}{whole}")
 
 
-def _trained(experiment: str, config: BenchmarkConfig, *settings: str) -> Path:
-    """The model of a new run of a recipe."""
-    common = [f"experiment={experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
-    recipe = load_config("materials", "train", [*common, "resume=auto", *settings])
-    assert isinstance(recipe, TrainConfig)
-    run_directory = train(recipe)
-    assert run_directory is not None
-    return run_directory.path / "model"
+def _trained(measured: Measured, config: BenchmarkConfig, folder: Path, fold: int | None = None) -> Path:
+    """The model of new runs of its recipes."""
+    models = []
+    for experiment in measured.experiments:
+        settings = [f"experiment={experiment}", f"trainer.device={config.device}", f"offline={config.offline}"]
+        if fold is not None:
+            settings += [f"data.fold={fold}", f"run_dir='{folder / f'{experiment}-{fold}'}'"]
+        recipe = load_config("materials", "train", [*settings, "resume=auto"])
+        assert isinstance(recipe, TrainConfig)
+        run_directory = train(recipe)
+        assert run_directory is not None
+        models.append(run_directory.path / "model")
+    if len(models) == 1:
+        return models[0]
+    place = folder / (measured.model if fold is None else f"{measured.model}-{fold}")
+    return join(measured.model, models, config.device, config.offline).save_pretrained(place)
 
 
 def _our_row(
