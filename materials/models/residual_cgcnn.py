@@ -68,16 +68,16 @@ class ResidualNetwork(nn.Module):
 
 class ResidualCGCNN(CrystalEnsemble):
     config_class = ResidualCGCNNConfig
+    config: ResidualCGCNNConfig  # pyright: ignore[reportIncompatibleVariableOverride]
     basis: Tensor
 
     def __init__(self, config: ResidualCGCNNConfig) -> None:
         super().__init__(config, ResidualNetwork)
-        self.table_rows, self.cutoff_a = config.table_rows, config.cutoff_a
         points = table_distances(config.table_rows, config.cutoff_a)
         self.register_buffer("basis", gaussian_basis(points, config.basis, config.cutoff_a), persistent=False)
 
     def forward(self, batch: CrystalGraphBatch) -> Tensor:
         """[B, M, T]"""
-        table = DistanceTable(batch.distances, self.table_rows, self.cutoff_a)
+        table = DistanceTable(batch.distances, self.config.table_rows, self.config.cutoff_a)
         edges = EdgeMap(batch.neighbours, table, batch.multiplicity)
         return self.together([network(batch, self.basis, edges) for network in self.networks], batch)
