@@ -21,15 +21,17 @@ from materials.predictor import PropertyPredictor
 from materials.samples import load_samples
 from materials.study import calibrate, remember_training, validation_metrics
 
-SHARED = ("property", "unit", "outcome", "input", "elements")
-"""What the cards of all parts have to agree on, beside the data."""
+SHARED = ("property", "unit", "outcome", "elements")
+"""What the cards of all parts have to agree on, beside the data and what graphs are made of."""
 
 
 def join(name: str, models: Sequence[str | Path], device: str = "auto", offline: bool = False) -> PropertyPredictor:
     """The members of all `models` as one model, calibrated on the validation split that they share.
 
+    Where one was trained with fewer neighbours than another, it sees that many of the other's graphs, which differ from
+    its own only where a shell of equal distances is cut.
     Raises ConfigError where one is no crystal network of ours, or where they differ in what they predict, in the data
-    they were trained on, in how graphs are made, or in what they take from the composition.
+    they were trained on, in how graphs are made but for that, or in what they take from the composition.
     """
     if len(models) < 2:
         raise ConfigError(f"models={list(map(str, models))}: an ensemble is joined from two models or more")
@@ -41,7 +43,7 @@ def join(name: str, models: Sequence[str | Path], device: str = "auto", offline:
     for own, part in zip(network.parts, parts, strict=True):
         own.load_state_dict(part.model.state_dict())
     predictor = PropertyPredictor(network, _joined_card(name, cards), device)
-    data = TypeAdapter(PropertyData).validate_python(cards[0]["recipe"]["data"])
+    data = TypeAdapter(PropertyData).validate_python(predictor.card["recipe"]["data"])
     train = load_samples(data, "train", limit=data.train_limit, offline=offline)
     val = load_samples(data, "val", limit=data.val_limit, offline=offline)
     raw = predictor.estimate(val.graphs)
@@ -54,8 +56,11 @@ def join(name: str, models: Sequence[str | Path], device: str = "auto", offline:
 def _check(name: str, part: PropertyPredictor, first_name: str, first: PropertyPredictor) -> None:
     if not isinstance(part.model, CrystalEnsemble):
         raise ConfigError(f"{name} is a {part.card['architecture']}; crystal networks of ours are joined")
-    differing = [key for key in SHARED if part.card[key] != first.card[key]]
-    differing += ["data"] * (part.card["recipe"]["data"] != first.card["recipe"]["data"])
+    facts, firsts = (
+        {**{key: card[key] for key in SHARED}, **{key: {**of, "neighbours": 0} for key, of in _graphs(card).items()}}
+        for card in (part.card, first.card)
+    )
+    differing = [key for key, value in facts.items() if value != firsts[key]]
     own, other = (one.model.scale.state_dict() for one in (part, first))  # pyright: ignore
     if not differing and not all(torch.allclose(own[key], other[key], rtol=1e-4, atol=1e-4) for key in own):
         differing = ["recipe.baseline"]
@@ -63,13 +68,20 @@ def _check(name: str, part: PropertyPredictor, first_name: str, first: PropertyP
         raise ConfigError(f"{name} and {first_name} differ in {', '.join(differing)} of their cards; see model.json")
 
 
+def _graphs(card: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Where a card says of what, and how, graphs are made."""
+    return {"input": card["input"], "data": card["recipe"]["data"]}
+
+
 def _settings(part: PropertyPredictor) -> dict[str, Any]:
-    return {"architecture": part.card["architecture"], **asdict(part.model.config)}  # pyright: ignore
+    settings = asdict(part.model.config)  # pyright: ignore
+    return {"architecture": part.card["architecture"], "neighbours": part.card["input"]["neighbours"], **settings}
 
 
 def _joined_card(name: str, cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The first card, with the recipes of all and the time that all took."""
-    first, *others = cards
+    """The card of the one that sees most neighbours, with the recipes of all and the time that all took."""
+    first = max(cards, key=lambda card: card["input"]["neighbours"])
+    others = [card for card in cards if card is not first]
     runs = [card["training"] for card in cards]
     names = ", ".join(card["recipe"]["experiment"] for card in cards)
     return {
@@ -77,8 +89,8 @@ def _joined_card(name: str, cards: Sequence[Mapping[str, Any]]) -> dict[str, Any
         "name": name,
         "architecture": "joined_crystals",
         "recipe": {**first["recipe"], "joined_with": [card["recipe"] for card in others]},
-        "training": runs[0] | {
+        "training": first["training"] | {
             "minutes": sum(run["minutes"] for run in runs),
-            "note": f"Trained apart and joined: {names}; hardware is that of the first, minutes are those of all.",
+            "note": f"Trained apart and joined: {names}; hardware is that of the first recipe, minutes are of all.",
         },
     }  # fmt: skip

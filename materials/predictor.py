@@ -201,8 +201,9 @@ class PropertyPredictor(Predictor):
         if self.card["outcome"] == "classification":
             moments = class_moments(output)
         else:
-            unit = self.substance.unit(self.model).cpu().double()[: len(self.properties)]
-            moments = regression_moments(output, unit if output.shape[2] > len(unit) else None)
+            count = len(self.properties)  # what lies beyond them are predicted variances
+            unit = self.substance.unit(self.model).cpu().double()[:count] if output.shape[2] > count else None
+            moments = regression_moments(output, unit)
         return Estimate(moments.mean.numpy(), moments.std.numpy())
 
     def calibrated(self, raw: Estimate) -> Estimate:

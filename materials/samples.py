@@ -41,14 +41,14 @@ class Samples:
 
 
 def load_samples(
-    data: PropertyData, split: str, settings: Mapping[str, Any] | None = None, limit: int | None = None, offline=False
+    data: PropertyData, split: str, card: Mapping[str, Any] | None = None, limit: int | None = None, offline=False
 ) -> Samples:
     """The materials of a split that have a known target.
 
-    `settings`: how graphs are made, as a model's card says; by default as `data` says.
+    `card`: of the model that they are for, which says what it sees and how graphs are made; by default as `data` says.
     Raises ConfigError for an unknown target, or a split that the data set does not have.
     """
-    substance: Substance = SUBSTANCES[data.substance]()
+    substance: Substance = SUBSTANCES[card["substance"] if card else data.substance]()
     if isinstance(data, OwnTable):
         collection = load_own(data, split)
     else:
@@ -59,7 +59,7 @@ def load_samples(
     if not len(known):
         raise ConfigError(f"no sample of split '{split}' of '{data.name}' has a known {' or '.join(data.targets)}")
     collection = collection.subset(known)
-    graphs = substance.graphs(collection, substance.settings(data) if settings is None else settings)
+    graphs = substance.graphs(collection, card["input"] if card else substance.settings(data))
     return Samples(substance, collection, graphs, target[known])
 
 

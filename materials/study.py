@@ -23,6 +23,7 @@ from materials.config import EvaluateConfig, OwnTable, PropertyData, TrainConfig
 from materials.data.datasets import DATASETS
 from materials.explanation.nearest import TrainingIndex
 from materials.models import MODELS
+from materials.models.joined_crystals import JoinedCrystals
 from materials.predictor import Estimate, PropertyPredictor
 from materials.report import TITLES, against_baselines, property_sections, score, tiles, uncertainty_sections
 from materials.samples import Samples, load_samples, outcome_of, properties_of
@@ -74,20 +75,26 @@ def new_model(config: TrainConfig, samples: Samples) -> nn.Module:
 
 
 def _by_members(model: nn.Module, name: str) -> dict[str, Tensor]:
-    """Tensors of a trained model under the names they have in this one: its members take the trained ones in turn."""
-    trained = PropertyPredictor.from_pretrained(name, "cpu").model.state_dict()
+    """Tensors of a trained model under the names they have in this one: its members take the trained ones in turn.
+
+    Of models that were joined it is the first of the same kind.
+    """
+    source = PropertyPredictor.from_pretrained(name, "cpu").model
+    if isinstance(source, JoinedCrystals):
+        source = source.part_like(model) or source
+    trained = source.state_dict()
     members = len({key.split(".")[1] for key in trained if key.startswith("networks.")}) or 1
-    source = {
+    places = {
         key: re.sub(r"^networks\.(\d+)", lambda m: f"networks.{int(m[1]) % members}", key) for key in model.state_dict()
     }
-    return {key: trained[place] for key, place in source.items() if place in trained}
+    return {key: trained[place] for key, place in places.items() if place in trained}
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, float]:
     """Score a predictor on a split; writes predictions and a report, prints and returns the metrics."""
     predictor = PropertyPredictor.from_pretrained(config.model, config.device)
     card = predictor.card
-    samples = load_samples(data_of(card, config.data, config.path), config.split, card["input"], offline=config.offline)
+    samples = load_samples(data_of(card, config.data, config.path), config.split, card, offline=config.offline)
     with process_group(predictor.device, UNEVEN) as world:
         raw = predictor.estimate(samples.graphs, config.budget, world)
     estimate = predictor.calibrated(raw)
@@ -97,7 +104,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, float]:
     run = RunDirectory(Path(config.output) if config.output else evaluation_folder(card["name"]))
     run.path.mkdir(parents=True, exist_ok=True)
     _write_predictions(run, config.split, samples, estimate, card)
-    same = config.data == card["data"]["name"] and config.split == card.get("calibration", {}).get("split")
+    calibrated_on = card.get("data", {}).get("name"), card.get("calibration", {}).get("split")
+    same = (config.data, config.split) == calibrated_on
     uncertainty = uncertainty_sections(samples, raw, card, calibrated_on_others=not same)
     title = f"{card['name']} on {config.data} {config.split}"
     path = _report(run, title, card, samples, estimate, last_sections=uncertainty)
@@ -205,7 +213,7 @@ def _report(
         run.path,
         title,
         tiles=tiles(samples, estimate, card),
-        data={"Samples": len(samples), **{key.capitalize(): value for key, value in card["data"].items()}},
+        data={"Samples": len(samples), **{key.capitalize(): value for key, value in card.get("data", {}).items()}},
         domain_sections=[*first_sections, *property_sections(samples, estimate, card), *last_sections],
     )
 

@@ -7,7 +7,7 @@ T properties.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,13 @@ class CrystalGraphBatch:
             batch.owner,
             len(batch),
         )
+
+    def nearest(self, count: int) -> CrystalGraphBatch:
+        """The same graph with no more than the first `count` neighbours of each node."""
+        if count >= self.neighbours.shape[1]:
+            return self
+        neighbours, distances = (one[:, :count].contiguous() for one in (self.neighbours, self.distances))
+        return replace(self, neighbours=neighbours, distances=distances)
 
     def atom_share(self) -> Tensor:
         """The part of its crystal's atoms that a node stands for [V]; adds up to 1 over a crystal."""

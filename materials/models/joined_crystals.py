@@ -1,6 +1,7 @@
 """Crystal networks that were trained apart, as one ensemble.
 
-Networks of different kinds err differently, so that their mean errs less than that of as many of one kind.
+Networks of different kinds err differently, so that their mean errs less than that of as many of one kind. Each sees as
+many of a node's neighbours as it was trained with, the nearest ones.
 Shapes as in `crystal_graph.py`.
 """
 
@@ -20,13 +21,16 @@ from materials.models.crystal_graph import CrystalGraphBatch, PropertyScale
 @dataclass(frozen=True)
 class JoinedCrystalsConfig:
     parts: tuple[dict[str, Any], ...]
-    """The architecture of each, and its hyper-parameters by name."""
+    """The architecture of each, the neighbours it sees, and its hyper-parameters by name."""
 
     def __post_init__(self) -> None:
         self.kinds()  # a name that this version does not know is found where a card is read
 
     def kinds(self) -> list[tuple[Any, CrystalNetworkConfig]]:
         return [_kind(**part) for part in self.parts]
+
+    def neighbours(self) -> list[int]:
+        return [part["neighbours"] for part in self.parts]
 
 
 class JoinedCrystals(nn.Module):
@@ -46,9 +50,14 @@ class JoinedCrystals(nn.Module):
 
     def forward(self, batch: CrystalGraphBatch) -> Tensor:
         """[B, M, T], M the members of all parts."""
-        return torch.cat([part(batch) for part in self.parts], dim=1)
+        seen = zip(self.parts, self.config.neighbours(), strict=True)
+        return torch.cat([part(batch.nearest(neighbours)) for part, neighbours in seen], dim=1)
+
+    def part_like(self, model: nn.Module) -> nn.Module | None:
+        """The first part that is a network of the same kind."""
+        return next((part for part in self.parts if type(part) is type(model)), None)
 
 
-def _kind(architecture: str, **hyper_parameters: Any) -> tuple[Any, CrystalNetworkConfig]:
+def _kind(architecture: str, neighbours: int, **hyper_parameters: Any) -> tuple[Any, CrystalNetworkConfig]:
     kind = MODELS[architecture]
     return kind, kind.config_class(**hyper_parameters)

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
     values = {"split": "val", "level": "0.9", **dict(argument.split("=", 1) for argument in arguments)}
     level = float(values["level"])
     predictor = PropertyPredictor.from_pretrained(values["model"], device="cpu")
-    samples = load_samples(data_of(predictor.card, values["data"]), values["split"], predictor.card["input"])
+    samples = load_samples(data_of(predictor.card, values["data"]), values["split"], predictor.card)
     estimate = predictor.estimate(samples.graphs)
     for column, (name, unit) in enumerate(predictor.properties.items()):
         known = ~np.isnan(samples.target[:, column])

@@ -16,9 +16,11 @@ from common.app.errors import ConfigError
 from common.export import compared
 from materials import PropertyPredictor, benchmarks
 from materials.benchmarks import Measured
-from materials.config import BenchmarkConfig
+from materials.config import BenchmarkConfig, TrainConfig
 from materials.export import exportable_properties
 from materials.join import join
+from materials.samples import load_samples
+from materials.study import make_task
 
 SMALL = [
     "experiment=ionic_lattice", "data.train_limit=120", "data.val_limit=40", "model.layers=2", "model.width=16",
@@ -28,7 +30,8 @@ PARTS = {
     "plain": ["model.members=2"],
     "edges": ["model=edge_network", "model.layers=2", "model.width=24", "model.message_width=16", "seed=1"],
     "attention": ["model.readout=attention", "model.members=2"],
-    "other graphs": ["data.neighbours=8"],
+    "fewer neighbours": ["data.neighbours=8", "model.members=2"],
+    "other graphs": ["data.cutoff_a=7"],
     "other rows": ["data.train_limit=100"],
     "other baseline": ["baseline=none"],
 }
@@ -85,6 +88,31 @@ def test_models_of_other_kinds_are_refused(models: dict[str, str], other: str, n
         join("together", [models["plain"], models[other]], "cpu")
 
 
+def test_a_part_sees_as_many_neighbours_as_it_was_trained_with(models: dict[str, str]) -> None:
+    names = ("fewer neighbours", "plain", "edges")
+    joined = join("together", [models[name] for name in names], "cpu")
+    crystals = [bulk("NaCl", "rocksalt", a=5.64), bulk("CsCl", "cesiumchloride", a=4.12)]
+    parts = [PropertyPredictor.from_pretrained(models[name], "cpu") for name in names]
+    assert joined.card["input"] == parts[1].card["input"]
+    assert joined.card["recipe"]["data"] == parts[1].card["recipe"]["data"]
+    each = [part.outputs(part.substance.graphs_of(crystals, part.card["input"])) for part in parts]
+    outputs = joined.outputs(joined.substance.graphs_of(crystals, joined.card["input"]))
+    assert torch.allclose(outputs, torch.cat(each, dim=1))
+
+
+def test_training_starts_from_the_part_of_its_own_kind(models: dict[str, str], tmp_path: Path) -> None:
+    names = ("plain", "edges")
+    joined = join("together", [models[name] for name in names], "cpu").save_pretrained(tmp_path / "together")
+    for name in names:
+        settings = [*SMALL, *PARTS[name], f"start_from={joined}", "check=true"]
+        config = load_config("materials", "train", settings)
+        assert isinstance(config, TrainConfig)
+        splits = {split: load_samples(config.property_data, split, limit=40) for split in ("train", "val")}
+        started = make_task(config, splits, torch.device("cpu")).model.state_dict()
+        own = PropertyPredictor.from_pretrained(models[name], "cpu").model.state_dict()
+        assert all(torch.equal(started[key], own[key]) for key in own if not key.startswith("scale"))
+
+
 def test_one_model_or_a_published_one_is_no_ensemble(models: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="two models or more"):
         join("alone", [models["plain"]], "cpu")
@@ -96,8 +124,9 @@ def test_a_table_trains_what_a_joined_model_is_made_of(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     recipes = {
         "start": ["model=edge_network", *SMALL, "model.width=24", "save_as=start"],
+        "middle": ["model=edge_network", *SMALL, "model.width=24", "save_as=middle", "start_from=start"],
         "plain": [*SMALL],
-        "edges": ["model=edge_network", *SMALL, "model.width=24", "model.members=2", "start_from=start"],
+        "edges": ["model=edge_network", *SMALL, "model.width=24", "model.members=2", "start_from=middle"],
     }
     trained = []
 
@@ -106,10 +135,10 @@ def test_a_table_trains_what_a_joined_model_is_made_of(tmp_path: Path, monkeypat
         return load_config("materials", "train", [*recipes[experiment], f"run_dir=runs/{experiment}{len(trained)}"])
 
     monkeypatch.setattr(benchmarks, "_recipe", recipe)
-    ours = Measured("both", ("plain", "edges"), "ionic-lattice", "val", "e", "mae", "a protocol", "start")
+    ours = Measured("both", ("plain", "edges"), "ionic-lattice", "val", "e", "mae", "a protocol", ("start", "middle"))
     config = BenchmarkConfig(table="matbench", train=True, device="cpu")
     folder = benchmarks._trained(ours, config, tmp_path)  # pyright: ignore[reportPrivateUsage]
-    assert trained == ["start", "plain", "edges"]
+    assert trained == ["start", "middle", "plain", "edges"]
     joined = PropertyPredictor.from_pretrained(folder, "cpu")
     graphs = joined.substance.graphs_of([bulk("CsCl", "cesiumchloride", a=4.12)], joined.card["input"])
     assert joined.outputs(graphs).shape[1] == 3
