@@ -26,6 +26,9 @@ from materials.models.edge_map import gaussian_basis
 SMALL_CHANGE = 0.5
 """Of the usual size of random weights: those that change an edge begin smaller."""
 
+AT_ONCE = 256
+"""Nodes whose edges a CPU changes at a time where no gradients are wanted: few enough for its cache."""
+
 
 @dataclass(frozen=True)
 class EdgeNetworkConfig(CrystalNetworkConfig):
@@ -48,12 +51,29 @@ class EdgeConvolution(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, node: Tensor, edge: Tensor, neighbours: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
-        """node [V, C], edge [V, K, E], neighbours [V, K], there [V, K, 1], 0 for places without a neighbour."""
-        x = self.edge(edge) + self.centre(node)[:, None]
-        x = x + self.neighbour(node).index_select(0, neighbours.flatten()).view(x.shape)
-        edge = edge + self.change(F.silu(x))
+        """node [V, C], edge [V, K, E], neighbours [V, K], there [V, K, 1], 0 for places without a neighbour.
+
+        Without gradients `edge` itself may be changed.
+        """
+        centre, neighbour = self.centre(node), self.neighbour(node)
+
+        def changed(rows: slice) -> tuple[Tensor, Tensor]:
+            x = self.edge(edge[rows]) + centre[rows, None]
+            x = x + neighbour.index_select(0, neighbours[rows].flatten()).view(x.shape)
+            new = edge[rows] + self.change(F.silu(x))
+            return new, (new * there[rows].to(new.dtype)).sum(dim=1)
+
+        if torch.is_grad_enabled() or torch.compiler.is_exporting() or edge.device.type != "cpu":
+            edge, message = changed(slice(None))
+        else:
+            messages = []
+            for start in range(0, len(node), AT_ONCE):
+                rows = slice(start, start + AT_ONCE)
+                edge[rows], one = changed(rows)
+                messages.append(one)
+            message = torch.cat(messages)
         # the sum of K terms is brought back to the size of one before the output matrix
-        message = (edge * there.to(edge.dtype)).sum(dim=1) * neighbours.shape[1] ** -0.5
+        message = message * neighbours.shape[1] ** -0.5
         return node + self.dropout(F.silu(self.norm(self.output(message)))), edge
 
 

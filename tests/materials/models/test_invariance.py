@@ -102,6 +102,14 @@ def test_a_crystal_does_not_see_the_others_of_its_batch(model: torch.nn.Module):
     assert torch.allclose(together, alone, rtol=1e-6, atol=1e-6)
 
 
+def test_edges_changed_a_few_nodes_at_a_time_are_those_changed_together(monkeypatch: pytest.MonkeyPatch):
+    model, whole = MODELS["edge_network"]().eval(), batch(structures())
+    together = model(whole).detach()
+    monkeypatch.setattr("materials.models.edge_network.AT_ONCE", 3)
+    with torch.no_grad():
+        assert torch.allclose(model(whole), together, atol=1e-5)
+
+
 @torch.no_grad()
 def test_an_edge_network_sees_nothing_where_there_is_no_neighbour():
     model, whole = MODELS["edge_network"]().eval(), batch(structures())
