@@ -21,9 +21,6 @@ from materials.predictor import PropertyPredictor
 from materials.samples import load_samples
 from materials.study import calibrate, remember_training, validation_metrics
 
-SHARED = ("property", "unit", "outcome", "elements")
-"""What the cards of all parts have to agree on, beside the data and what graphs are made of."""
-
 
 def join(name: str, models: Sequence[str | Path], device: str = "auto", offline: bool = False) -> PropertyPredictor:
     """The members of all `models` as one model, calibrated on the validation split that they share.
@@ -56,11 +53,8 @@ def join(name: str, models: Sequence[str | Path], device: str = "auto", offline:
 def _check(name: str, part: PropertyPredictor, first_name: str, first: PropertyPredictor) -> None:
     if not isinstance(part.model, CrystalEnsemble):
         raise ConfigError(f"{name} is a {part.card['architecture']}; crystal networks of ours are joined")
-    facts, firsts = (
-        {**{key: card[key] for key in SHARED}, **{key: {**of, "neighbours": 0} for key, of in _graphs(card).items()}}
-        for card in (part.card, first.card)
-    )
-    differing = [key for key, value in facts.items() if value != firsts[key]]
+    facts, firsts = _facts(part.card), _facts(first.card)
+    differing = [key for key in facts if facts[key] != firsts[key]]
     own, other = (one.model.scale.state_dict() for one in (part, first))  # pyright: ignore
     if not differing and not all(torch.allclose(own[key], other[key], rtol=1e-4, atol=1e-4) for key in own):
         differing = ["recipe.baseline"]
@@ -68,9 +62,13 @@ def _check(name: str, part: PropertyPredictor, first_name: str, first: PropertyP
         raise ConfigError(f"{name} and {first_name} differ in {', '.join(differing)} of their cards; see model.json")
 
 
-def _graphs(card: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Where a card says of what, and how, graphs are made."""
-    return {"input": card["input"], "data": card["recipe"]["data"]}
+def _facts(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What the cards of all parts have to agree on: all but the number of neighbours in how graphs are made."""
+    graphs = {"input": card["input"], "data": card["recipe"]["data"]}
+    return {
+        **{key: card[key] for key in ("property", "unit", "outcome", "elements")},
+        **{key: {**settings, "neighbours": None} for key, settings in graphs.items()},
+    }
 
 
 def _settings(part: PropertyPredictor) -> dict[str, Any]:
