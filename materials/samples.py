@@ -46,9 +46,12 @@ def load_samples(
     """The materials of a split that have a known target.
 
     `card`: of the model that they are for, which says what it sees and how graphs are made; by default as `data` says.
-    Raises ConfigError for an unknown target, or a split that the data set does not have.
+    Raises ConfigError for an unknown target, a split that the data set does not have, or a model of something else.
     """
-    substance: Substance = SUBSTANCES[card["substance"] if card else data.substance]()
+    held: Substance = SUBSTANCES[data.substance]()
+    substance: Substance = SUBSTANCES[card["substance"]]() if card else held
+    if not isinstance(substance, type(held)):
+        raise ConfigError(f"data={data.name} holds {held.plural}; the model takes {substance.plural}")
     if isinstance(data, OwnTable):
         collection = load_own(data, split)
     else:

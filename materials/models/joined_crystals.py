@@ -29,9 +29,6 @@ class JoinedCrystalsConfig:
     def kinds(self) -> list[tuple[Any, CrystalNetworkConfig]]:
         return [_kind(**part) for part in self.parts]
 
-    def neighbours(self) -> list[int]:
-        return [part["neighbours"] for part in self.parts]
-
 
 class JoinedCrystals(nn.Module):
     """All parts predict the same properties, in the same units."""
@@ -50,8 +47,8 @@ class JoinedCrystals(nn.Module):
 
     def forward(self, batch: CrystalGraphBatch) -> Tensor:
         """[B, M, T], M the members of all parts."""
-        seen = zip(self.parts, self.config.neighbours(), strict=True)
-        return torch.cat([part(batch.nearest(neighbours)) for part, neighbours in seen], dim=1)
+        settings = zip(self.parts, self.config.parts, strict=True)
+        return torch.cat([part(batch.nearest(own["neighbours"])) for part, own in settings], dim=1)
 
     def part_like(self, model: nn.Module) -> nn.Module | None:
         """The first part that is a network of the same kind."""
