@@ -101,6 +101,11 @@ class Predictor(ABC):
         return list(cls.shipped())
 
     @classmethod
+    def card_of(cls, name: str | Path) -> dict[str, Any]:
+        """The card of a shipped model or a folder, without its weights. Raises as `from_pretrained` does."""
+        return read_json(cls._find(name), "model.json")
+
+    @classmethod
     def _find(cls, name: str | Path) -> Path:
         shipped = cls.shipped()
         if str(name) in shipped:

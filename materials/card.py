@@ -41,15 +41,24 @@ class MaterialsCard(ModelCard):
     """Of the training data; anything else is refused."""
 
 
+class Origin(CardSection):
+    """Published weights that training started from, and on what terms."""
+
+    name: Text
+    licence: Text
+    citation: Text
+
+
 class PropertyCard(MaterialsCard):
     """property, unit: one, or as many of both; "" is the unit of a class or a number."""
 
-    substance: Literal["crystal", "molecule", "composition", "atoms"]
+    substance: Literal["crystal", "molecule", "composition", "atoms", "crystal-views"]
     property: Text | list[Text]
     unit: str | list[str]
     outcome: Literal["regression", "classification"]
     input: dict[str, Any]
     calibration: Calibration
+    started_from: list[Origin] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _has_a_unit_a_property(self) -> Self:

@@ -33,6 +33,8 @@ Dropout = Annotated[float, Field(ge=0, lt=1, description="share of a layer's out
 class _Model(Section):
     substance: ClassVar[str]
     """What it takes: crystal, molecule or composition."""
+    sees: ClassVar[str] = ""
+    """The substance by which it sees that, where it is another."""
 
 
 M = TypeVar("M", bound=_Model)
@@ -57,15 +59,11 @@ class CGCNNConfig(_Model):
     )
 
 
-class _CrystalNetwork(_Model):
-    """What both of our own have."""
+class _CrystalEnsemble(_Model):
+    """What all of our own have."""
 
     substance = "crystal"
-    layers: int = Field(default=4, ge=1, le=64, description="graph convolutions")
     readout_width: Width = Field(default=128, description="features of a crystal")
-    basis: int = Field(
-        default=41, ge=2, le=1024, description="Gaussians that a distance is expanded in, from 0 to the cutoff"
-    )
     dropout: Dropout = 0.0
     readout: Literal["mean", "attention"] = Field(
         default="mean", description="mean over atoms, as for energies; attention where few atoms decide, as for gaps"
@@ -77,6 +75,15 @@ class _CrystalNetwork(_Model):
     @model_validator(mode="after")
     def _whole_heads(self) -> Self:
         return _divides(self, "heads", "width")
+
+
+class _CrystalNetwork(_CrystalEnsemble):
+    """What those over nearest neighbours have."""
+
+    layers: int = Field(default=4, ge=1, le=64, description="graph convolutions")
+    basis: int = Field(
+        default=41, ge=2, le=1024, description="Gaussians that a distance is expanded in, from 0 to the cutoff"
+    )
 
 
 class ResidualCGCNNConfig(_CrystalNetwork):
@@ -93,6 +100,16 @@ class EdgeNetworkConfig(_CrystalNetwork):
     name: Literal["edge_network"]
     width: Width = Field(default=128, description="features of an atom")
     message_width: Width = Field(default=128, description="features of an edge")
+
+
+class TensorNetPropertyConfig(_CrystalEnsemble):
+    """TensorNet, arXiv:2306.06482; its defaults are those of the published potential that it may start from."""
+
+    sees = "atoms"
+    name: Literal["tensornet_property"]
+    width: Width = Field(default=128, description="tensors of an atom")
+    layers: int = Field(default=2, ge=1, le=64, description="interactions")
+    radial: int = Field(default=3, ge=1, le=64, description="functions that a distance is expanded in")
 
 
 class DMPNNConfig(_Model):
@@ -140,8 +157,8 @@ class ElementAttentionConfig(_Model):
 
 
 AnyModel = (
-    CGCNNConfig | ResidualCGCNNConfig | EdgeNetworkConfig | ElementAttentionConfig | DMPNNConfig | MolecularGNNConfig
-    | PotentialConfig
+    CGCNNConfig | ResidualCGCNNConfig | EdgeNetworkConfig | TensorNetPropertyConfig | ElementAttentionConfig
+    | DMPNNConfig | MolecularGNNConfig | PotentialConfig
 )
 ModelConfig = Annotated[AnyModel, Field(discriminator="name")]
 
@@ -283,6 +300,11 @@ class TrainConfig(RunConfig):
         """The data section, where properties are learned."""
         assert not isinstance(self.data, FrameData)
         return self.data
+
+    @property
+    def sees(self) -> str:
+        """The substance by which the model sees the data, where it is not theirs."""
+        return getattr(self.model, "sees", "")
 
     @property
     def potential(self) -> PotentialTrainConfig | None:

@@ -21,18 +21,20 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from common.app.errors import ConfigError
 from common.export import Example, Exportable, Input, Output
 from materials.models.ace import ACE, Surroundings
-from materials.models.atomic_graph import differentiate, sum_rows
+from materials.models.atomic_graph import AtomicGraph, differentiate, sum_rows
 from materials.models.cgcnn import CGCNN
 from materials.models.composition_batch import CompositionBatch
 from materials.models.crystal_graph import CrystalGraphBatch
+from materials.models.crystal_views import CrystalViews
 from materials.models.dmpnn import DMPNN
 from materials.models.edge_network import EdgeNetwork
 from materials.models.element_attention import ElementAttention
 from materials.models.joined_crystals import JoinedCrystals
 from materials.models.molecular_batch import EnvironmentBatch, PackedGraphs
 from materials.models.residual_cgcnn import ResidualCGCNN
+from materials.models.tensornet_property import TensorNetProperty
 from materials.potential import Potential
-from materials.predictor import PropertyPredictor
+from materials.predictor import PropertyPredictor, floating
 
 CRYSTALS = (
     (bulk("NaCl", "rocksalt", a=5.64), bulk("SiC", "zincblende", a=4.36, cubic=True), bulk("Cu", "fcc", a=3.61)),
@@ -46,6 +48,12 @@ BACKWARD = [torch.ops.aten.silu_backward, torch.ops.aten.tanh_backward]
 """Derivatives that other programs know by their formula only."""
 
 COUNTS = Input(("materials",), "how many of those rows belong to each material, which lie behind one another")
+NODES = ("numbers", "neighbours", "distances", "multiplicity")
+PAIRS = {
+    "first": Input(("pairs",), "one atom of a pair, counted over all atoms; each pair once, periodic images included"),
+    "second": Input(("pairs",), "the other"),
+    "vectors": Input(("pairs", 3), "from the first to the second, in angstrom, all within the cutoff"),
+}
 
 
 class CrystalNetwork(nn.Module):
@@ -59,26 +67,85 @@ class CrystalNetwork(nn.Module):
         self, numbers: Tensor, neighbours: Tensor, distances: Tensor, multiplicity: Tensor, counts: Tensor
     ) -> tuple[Tensor]:
         crystal = owners(counts, numbers.shape[0])
-        batch = CrystalGraphBatch(numbers, neighbours, distances, multiplicity, crystal, counts.shape[0])
+        batch = CrystalGraphBatch(numbers, multiplicity, crystal, counts.shape[0], neighbours, distances)
         return (self.model(batch),)
 
     @staticmethod
     def inputs(predictor: PropertyPredictor) -> dict[str, Input]:
-        places = predictor.card["input"]["neighbours"]
-        return {
-            "numbers": Input(("nodes",), "atomic numbers; equivalent atoms may share a node"),
-            "neighbours": Input(("nodes", places), "index of each node's nearest neighbours, counted over all nodes"),
-            "distances": Input(("nodes", places), "their distances in angstrom; infinite: no neighbour"),
-            "multiplicity": Input(("nodes",), "how many atoms of the cell a node stands for"),
-            "counts": COUNTS,
-        }
+        return _crystal_inputs(predictor.card["input"])
 
     @staticmethod
     def example(predictor: PropertyPredictor, graphs: Any) -> tuple[dict[str, Tensor], Any]:
         packed = predictor.pack(graphs)
         batch: CrystalGraphBatch = packed.gather(torch.arange(len(packed)), predictor.device)
-        names = ("numbers", "neighbours", "distances", "multiplicity")
+        return {name: getattr(batch, name) for name in NODES} | {"counts": packed.sizes}, batch
+
+
+def _crystal_inputs(settings: Mapping[str, Any]) -> dict[str, Input]:
+    places = settings["neighbours"]
+    return {
+        "numbers": Input(("nodes",), "atomic numbers; equivalent atoms may share a node"),
+        "neighbours": Input(("nodes", places), "index of each node's nearest neighbours, counted over all nodes"),
+        "distances": Input(("nodes", places), "their distances in angstrom; infinite: no neighbour"),
+        "multiplicity": Input(("nodes",), "how many atoms of the cell a node stands for"),
+        "counts": COUNTS,
+    }
+
+
+class AtomsNetwork(nn.Module):
+    """A network over all pairs of atoms, inputs as of `AtomicGraph`."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, numbers: Tensor, first: Tensor, second: Tensor, vectors: Tensor, counts: Tensor
+    ) -> tuple[Tensor]:
+        return (self.model(atomic_graph(numbers, first, second, vectors, counts)),)
+
+    @staticmethod
+    def inputs(predictor: PropertyPredictor) -> dict[str, Input]:
+        return {"numbers": Input(("atoms",), "atomic numbers"), **PAIRS, "counts": COUNTS}
+
+    @staticmethod
+    def example(predictor: PropertyPredictor, graphs: Any) -> tuple[dict[str, Tensor], Any]:
+        packed = predictor.pack(graphs)
+        batch: AtomicGraph = floating(packed.gather(torch.arange(len(packed)), predictor.device), predictor.dtype)
+        names = ("numbers", "first", "second", "vectors")
         return {name: getattr(batch, name) for name in names} | {"counts": packed.sizes}, batch
+
+
+class ViewsNetwork(nn.Module):
+    """Networks over both, joined, inputs as of `CrystalViews`."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, numbers: Tensor, neighbours: Tensor, distances: Tensor, multiplicity: Tensor, counts: Tensor,
+        atoms: Tensor, first: Tensor, second: Tensor, vectors: Tensor, atom_counts: Tensor,
+    ) -> tuple[Tensor]:  # fmt: skip
+        crystal = owners(counts, numbers.shape[0])
+        graph = CrystalGraphBatch(numbers, multiplicity, crystal, counts.shape[0], neighbours, distances)
+        return (self.model(CrystalViews(graph, atomic_graph(atoms, first, second, vectors, atom_counts))),)
+
+    @staticmethod
+    def inputs(predictor: PropertyPredictor) -> dict[str, Input]:
+        more = Input(("materials",), "how many of those atoms belong to each material")
+        return {
+            **_crystal_inputs(predictor.card["input"]["crystal"]),
+            "atoms": Input(("atoms",), "atomic numbers of all atoms, equivalent or not"), **PAIRS, "atom_counts": more,
+        }  # fmt: skip
+
+    @staticmethod
+    def example(predictor: PropertyPredictor, graphs: Any) -> tuple[dict[str, Tensor], Any]:
+        packed = predictor.pack(graphs)
+        batch: CrystalViews = floating(packed.gather(torch.arange(len(packed)), predictor.device), predictor.dtype)
+        nodes = {name: getattr(batch.graph, name) for name in NODES} | {"counts": packed.graphs.sizes}  # pyright: ignore
+        pairs = {name: getattr(batch.atoms, name) for name in ("first", "second", "vectors")}
+        return nodes | {"atoms": batch.atoms.numbers, **pairs, "atom_counts": packed.sizes}, batch
 
 
 class MoleculeNetwork(nn.Module):
@@ -196,14 +263,22 @@ class Derived(nn.Module):
         return self.operations(numbers, other, vectors)
 
 
-NETWORKS: dict[type[nn.Module], Any] = {
-    ResidualCGCNN: (CrystalNetwork, CRYSTALS),
-    EdgeNetwork: (CrystalNetwork, CRYSTALS),
-    JoinedCrystals: (CrystalNetwork, CRYSTALS),
-    CGCNN: (CrystalNetwork, CRYSTALS),
-    DMPNN: (MoleculeNetwork, MOLECULES),
-    ElementAttention: (CompositionNetwork, COMPOSITIONS),
+NETWORKS = {
+    "crystal": (CrystalNetwork, CRYSTALS),
+    "atoms": (AtomsNetwork, CRYSTALS),
+    "crystal-views": (ViewsNetwork, CRYSTALS),
+    "molecule": (MoleculeNetwork, MOLECULES),
+    "composition": (CompositionNetwork, COMPOSITIONS),
 }
+"""By the substance of a model's card."""
+
+ABLE = (ResidualCGCNN, EdgeNetwork, TensorNetProperty, JoinedCrystals, CGCNN, DMPNN, ElementAttention)
+
+
+def atomic_graph(numbers: Tensor, first: Tensor, second: Tensor, vectors: Tensor, counts: Tensor) -> AtomicGraph:
+    """From what is known outside; volumes and angles, which properties do not need, are left out."""
+    owner, none = owners(counts, numbers.shape[0]), first.new_zeros(2, 0)
+    return AtomicGraph(numbers, owner, counts.shape[0], vectors.new_zeros(0), first, second, vectors, 0, none)
 
 
 def owners(counts: Tensor, rows: int) -> Tensor:
@@ -227,9 +302,9 @@ def exportable(name: str | Path, device: str = "cpu") -> tuple[Exportable, dict[
 def exportable_properties(predictor: PropertyPredictor) -> Exportable:
     """One output, value [B, M, T]: what each member says of each property."""
     model = predictor.model
-    if type(model) not in NETWORKS or (isinstance(model, ElementAttention) and model.config.descriptors):
-        raise _unable(predictor.card, [one.__name__ for one in NETWORKS])
-    network, sources = NETWORKS[type(model)]
+    if not isinstance(model, ABLE) or (isinstance(model, ElementAttention) and model.config.descriptors):
+        raise _unable(predictor.card, [one.__name__ for one in ABLE])
+    network, sources = NETWORKS[predictor.card["substance"]]
     examples = []
     for many in sources:
         records = [predictor.substance.read(one) for one in many]

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from common.app.errors import CheckpointError, DataFormatError
 from common.app.registry import Registry
-from common.data.artifact import read_json
 from common.predictor import Predictor
 from materials.data.frames import FARTHEST_A
 from materials.data.read import OVERLAP_A, read_any, read_crystal
@@ -92,7 +91,7 @@ class Potential(Predictor):
         """Whether a model's name or folder is a potential's."""
         if str(name) in PUBLISHED:
             return PUBLISHED[str(name)].kind == "potential"
-        return read_json(cls._find(name), "model.json").get("architecture") in cls.architectures.paths
+        return cls.card_of(name).get("architecture") in cls.architectures.paths
 
     def predict(self, inputs: Any | Sequence[Any], budget: int | None = None) -> pd.DataFrame:
         """One row an input, in order: id, energy_ev, energy_ev_per_atom, forces_ev_a, stress_ev_a3, magmoms,

@@ -21,6 +21,7 @@ from common.training.task import Forward, Task
 from materials.data.frames import Frames
 from materials.losses import LOSSES
 from materials.models.atomic_graph import AtomicGraph, Conservative, differentiate
+from materials.models.packed_structures import PackedStructures
 
 
 class Targets(NamedTuple):
@@ -46,30 +47,20 @@ class Weights:
 
 @dataclass(frozen=True)
 class FrameTable:
-    """The frames of one split with the pairs of atoms within a cutoff, found once; batches are index operations.
+    """The frames of one split, with what is known of them; forces are one sample a frame."""
 
-    atoms  numbers, forces; one sample a frame
-    pairs  first, second (atoms of the frame), vectors; one sample a frame
-    """
-
-    atoms: PackedTensors
-    pairs: PackedTensors
-    volumes: Tensor
+    structures: PackedStructures
+    forces: PackedTensors
     energy: Tensor
     stress: Tensor
 
     @classmethod
     def of(cls, frames: Frames, cutoff_a: float, device: torch.device) -> FrameTable:
-        graph = AtomicGraph.from_atoms([frames.atoms(index) for index in range(len(frames))], cutoff_a)
-        n_atoms = torch.from_numpy(frames.n_atoms)
-        frame = graph.structure[graph.first]  # ascending: pairs are found frame by frame
-        start = (torch.cumsum(n_atoms, 0) - n_atoms)[frame]
-        pairs = {"first": graph.first - start, "second": graph.second - start, "vectors": graph.vectors}
-        forces = torch.from_numpy(frames.forces).float()
+        structures = PackedStructures.of([frames.atoms(index) for index in range(len(frames))], cutoff_a).to(device)
+        forces = {"forces": torch.from_numpy(frames.forces).float()}
         return cls(
-            PackedTensors({"numbers": graph.numbers, "forces": forces}, n_atoms).to(device),
-            PackedTensors(pairs, torch.bincount(frame, minlength=len(frames))).to(device),
-            graph.volumes.to(device),
+            structures,
+            PackedTensors(forces, torch.from_numpy(frames.n_atoms)).to(device),
             torch.from_numpy(frames.energy).to(device),
             torch.from_numpy(frames.stress).float().to(device),
         )
@@ -77,17 +68,12 @@ class FrameTable:
     @property
     def sizes(self) -> np.ndarray:
         """Atoms and pairs of each frame [N]."""
-        return (self.atoms.counts + self.pairs.counts).cpu().numpy()
+        return (self.structures.atoms.counts + self.structures.pairs.counts).cpu().numpy()
 
     def batch(self, ids: np.ndarray) -> tuple[AtomicGraph, Targets]:
         index = torch.from_numpy(ids).to(self.energy.device)
-        atoms, pairs = self.atoms.gather(index), self.pairs.gather(index)
-        start = atoms.start[pairs.owner]
-        graph = AtomicGraph(
-            atoms.rows["numbers"], atoms.owner, len(ids), self.volumes[index], pairs.rows["first"] + start,
-            pairs.rows["second"] + start, pairs.rows["vectors"], 0, start.new_zeros(2, 0),
-        )  # fmt: skip
-        return graph, Targets(self.energy[index], atoms.rows["forces"], self.stress[index])
+        graph, forces = self.structures.gather(index, index.device), self.forces.gather(index).rows["forces"]
+        return graph, Targets(self.energy[index], forces, self.stress[index])
 
 
 class PotentialTask(Task):
@@ -104,7 +90,7 @@ class PotentialTask(Task):
         self.model, self.tables, self.weights = model, tables, weights
         self.blocks = tuple(getattr(model, "layers", ()))
         self._loss = LOSSES[loss]
-        self._atoms_a_frame = float(tables["train"].atoms.counts.float().mean())
+        self._atoms_a_frame = float(tables["train"].structures.atoms.counts.float().mean())
         self._members: int = model.config.members  # pyright: ignore
 
     def sizes(self, split: str) -> np.ndarray:

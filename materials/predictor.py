@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,6 @@ from common.training.precision import autocast
 from common.training.sampler import split_by_budget
 from materials.explanation.nearest import TrainingIndex
 from materials.models import MODELS
-from materials.models.crystal_graph import CrystalGraphBatch
 from materials.preparation import Prepared, prepare
 from materials.substances import SUBSTANCES, Packed, Substance
 from materials.uncertainty.conformal import Conformal
@@ -143,7 +142,7 @@ class PropertyPredictor(Predictor):
         record = self.substance.read(source)
         packed = self.pack(self.substance.graphs_of([record], self.card["input"]))
         batch = floating(packed.gather(torch.tensor([0]), self.device), self.dtype)
-        if isinstance(batch, CrystalGraphBatch):
+        if self.substance.by_element:
             return element_contributions(self.model, batch, list(self.properties)).drop(columns="crystal")
         values = atom_contributions(self.model, batch).value.cpu().double().numpy()
         elements = [chemical_symbols[z] if z else "*" for z in self.substance.numbers(record)]
@@ -260,7 +259,8 @@ def floating(batch: Any, dtype: torch.dtype) -> Any:
     """A batch whose floating-point tensors are `dtype`."""
     parts = {field.name: getattr(batch, field.name) for field in fields(batch)}
     tensors = {name: value for name, value in parts.items() if isinstance(value, Tensor) and value.is_floating_point()}
-    return replace(batch, **{name: value.to(dtype) for name, value in tensors.items()})
+    inner = {name: floating(value, dtype) for name, value in parts.items() if is_dataclass(value)}
+    return replace(batch, **{name: value.to(dtype) for name, value in tensors.items()}, **inner)
 
 
 def source_name(source: Any, number: int) -> str:

@@ -41,15 +41,21 @@ class Samples:
 
 
 def load_samples(
-    data: PropertyData, split: str, card: Mapping[str, Any] | None = None, limit: int | None = None, offline=False
+    data: PropertyData,
+    split: str,
+    card: Mapping[str, Any] | None = None,
+    limit: int | None = None,
+    offline: bool = False,
+    sees: str = "",
 ) -> Samples:
     """The materials of a split that have a known target.
 
     `card`: of the model that they are for, which says what it sees and how graphs are made; by default as `data` says.
+    `sees`: without a card, the substance by which a new model will see them, where it is not that of the data.
     Raises ConfigError for an unknown target, a split that the data set does not have, or a model of something else.
     """
     held: Substance = SUBSTANCES[data.substance]()
-    substance: Substance = SUBSTANCES[card["substance"]]() if card else held
+    substance: Substance = SUBSTANCES[card["substance"] if card else sees or data.substance]()
     if not isinstance(substance, type(held)):
         raise ConfigError(f"data={data.name} holds {held.plural}; the model takes {substance.plural}")
     if isinstance(data, OwnTable):

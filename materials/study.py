@@ -24,12 +24,14 @@ from materials.data.datasets import DATASETS
 from materials.explanation.nearest import TrainingIndex
 from materials.models import MODELS
 from materials.models.joined_crystals import JoinedCrystals
+from materials.potential import Potential
 from materials.predictor import Estimate, PropertyPredictor
 from materials.report import TITLES, against_baselines, property_sections, score, tiles, uncertainty_sections
 from materials.samples import Samples, load_samples, outcome_of, properties_of
 from materials.task import PropertyTask
 from materials.uncertainty.conformal import Conformal
 from materials.uncertainty.platt import Platt
+from materials.weights.published import PUBLISHED
 
 
 def train(config: TrainConfig) -> RunDirectory | None:
@@ -43,7 +45,7 @@ def train(config: TrainConfig) -> RunDirectory | None:
 def _open(config: TrainConfig) -> dict[str, Samples]:
     limits = {"train": config.data.train_limit, "val": config.data.val_limit}
     return {
-        name: load_samples(config.property_data, name, limit=limit, offline=config.offline)
+        name: load_samples(config.property_data, name, limit=limit, offline=config.offline, sees=config.sees)
         for name, limit in limits.items()
     }
 
@@ -77,15 +79,23 @@ def new_model(config: TrainConfig, samples: Samples) -> nn.Module:
 def _by_members(model: nn.Module, name: str) -> dict[str, Tensor]:
     """Tensors of a trained model under the names they have in this one: its members take the trained ones in turn.
 
-    Of models that were joined it is the first of the same kind.
+    Of models that were joined it is the first of the same kind; every member takes what a potential has learned.
     """
-    source = PropertyPredictor.from_pretrained(name, "cpu").model
+    potential = Potential.is_one(name)
+    source: Any = (Potential if potential else PropertyPredictor).from_pretrained(name, "cpu").model
+    own = getattr(model.config, "cutoff_a", None)
+    if potential and own and own != (reach := source.config.cutoff_a):
+        raise ConfigError(
+            f"start_from={name} sees pairs of atoms up to {reach:g} Å, this model up to {own:g} Å; "
+            f"set data.cutoff_a={reach:g}"
+        )
     if isinstance(source, JoinedCrystals):
         source = source.part_like(model) or source
     trained = source.state_dict()
-    members = len({key.split(".")[1] for key in trained if key.startswith("networks.")}) or 1
+    members = len({key.split(".")[1] for key in trained if key.startswith("networks.")})
     places = {
-        key: re.sub(r"^networks\.(\d+)", lambda m: f"networks.{int(m[1]) % members}", key) for key in model.state_dict()
+        key: re.sub(r"^networks\.(\d+)\.", lambda m: f"networks.{int(m[1]) % members}." if members else "", key)
+        for key in model.state_dict()
     }
     return {key: trained[place] for key, place in places.items() if place in trained}
 
@@ -135,7 +145,7 @@ def predictor_of(
         "name": config.experiment.replace("_", "-"),
         "description": f"{', '.join(names)} of {train_split.substance.plural}, trained on {_title(data)}",
         "architecture": config.model.name,
-        "substance": config.data.substance,
+        "substance": config.sees or config.data.substance,
         "property": names[0] if len(names) == 1 else names,
         "unit": units[0] if len(units) == 1 else units,
         "outcome": outcome_of(data),
@@ -145,9 +155,19 @@ def predictor_of(
         "licence": "Apache-2.0",
         "recipe": config.model_dump(mode="json", exclude={"resume", "check", "run_dir", "offline", "save_as"}),
     }
+    if origins := _origins(config.start_from):
+        card["started_from"] = origins
     model = new_model(config, train_split)
     model.load_state_dict(weights)
     return PropertyPredictor(model, card, str(device))
+
+
+def _origins(name: str | None) -> list[dict[str, str]]:
+    """The published weights that a start goes back to, for the card."""
+    if name in PUBLISHED:
+        weights = PUBLISHED[name].weights
+        return [{"name": name, "licence": weights.licence, "citation": weights.citation}]
+    return PropertyPredictor.card_of(name).get("started_from", []) if name else []
 
 
 def calibrate(predictor: PropertyPredictor, samples: Samples, raw: Estimate) -> None:

@@ -63,7 +63,7 @@ OURS: dict[str, tuple[Measured, ...]] = {
     "matbench": (
         Measured(
             "perovskites-eform",
-            ("matbench_perovskites", "matbench_perovskites_edges"),
+            ("matbench_perovskites", "matbench_perovskites_edges", "matbench_perovskites_potential"),
             "matbench-perovskites",
             "val",
             "perovskites",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -19,29 +19,25 @@ from ase.data import chemical_symbols
 from torch import Tensor, nn
 
 from materials.explanation.nearest import readouts
-from materials.models.crystal_graph import CrystalGraphBatch
+from materials.models.crystal_graph import CrystalNodes, PropertyScale
 
 POINTS, WEIGHTS = np.polynomial.legendre.leggauss(32)
 """Of the integral over the growth, on -1 .. 1; the readouts are smooth."""
 
 
-def element_contributions(model: nn.Module, batch: CrystalGraphBatch, properties: Sequence[str]) -> pd.DataFrame:
+def element_contributions(model: nn.Module, batch: Any, properties: Sequence[str]) -> pd.DataFrame:
     """One row an element of each crystal: crystal (its place in the batch), element, fraction, then for each property
     <property> and <property>_composition.
 
     <property> is what the element's atoms add: over the elements of a crystal it adds up to the prediction (the mean
     over members; logits of classes; before a property that cannot be negative is cut off at zero).
     <property>_composition is the part that the model takes from the composition alone, the rest is the network's.
-    Takes a model with parts `readout(nodes [V, C], batch) -> [B, T]`, one a member, and `scale`; ConfigError otherwise.
+    Takes a model with parts `readout(vectors [V, C], nodes) -> [B, T]`, one a member, and `scale`; else ConfigError.
     """
-    share = batch.atom_share()[:, None]
-    network = torch.stack([_shares(*part, batch) for part in readouts(model, batch)]).mean(dim=0)
-    scale: Any = model.scale
-    offset = scale.element_offset[batch.numbers] * share
-    pair, row = torch.unique(batch.crystal * len(chemical_symbols) + batch.numbers, return_inverse=True)
-    parts = torch.cat([share, network * scale.scale + offset, offset], dim=1).double()
-    table = parts.new_zeros(len(pair), parts.shape[1]).index_add_(0, row, parts).cpu().numpy()
-    crystal, number = np.divmod(pair.cpu().numpy(), len(chemical_symbols))
+    parts, scale = readouts(model, batch), cast(Any, model.scale)
+    tables = [_table(_shares(*part), part[2], scale) for part in parts]
+    crystal, number = np.divmod(tables[0][0].cpu().numpy(), len(chemical_symbols))
+    table = torch.stack([table for _, table in tables]).mean(dim=0).cpu().numpy()
     columns: dict[str, Any] = {"crystal": crystal, "element": [chemical_symbols[z] for z in number]}
     columns["fraction"] = table[:, 0]
     for column, name in enumerate(properties):
@@ -49,7 +45,16 @@ def element_contributions(model: nn.Module, batch: CrystalGraphBatch, properties
     return pd.DataFrame(columns)
 
 
-def _shares(readout: nn.Module, nodes: Tensor, batch: CrystalGraphBatch) -> Tensor:
+def _table(network: Tensor, nodes: CrystalNodes, scale: PropertyScale) -> tuple[Tensor, Tensor]:
+    """Which crystal and element each row is of, and its fraction, values and values of the composition [1 + 2 T]."""
+    share = nodes.atom_share()[:, None]
+    offset = scale.element_offset[nodes.numbers] * share
+    pair, row = torch.unique(nodes.crystal * len(chemical_symbols) + nodes.numbers, return_inverse=True)
+    parts = torch.cat([share, network * scale.scale + offset, offset], dim=1).double()
+    return pair, parts.new_zeros(len(pair), parts.shape[1]).index_add_(0, row, parts)
+
+
+def _shares(readout: nn.Module, nodes: Tensor, batch: CrystalNodes) -> Tensor:
     """What each node adds to the readout, [V, T], before scaling."""
     share = batch.atom_share()[:, None]
     place = torch.arange(len(nodes), device=nodes.device)
@@ -63,7 +68,7 @@ def _shares(readout: nn.Module, nodes: Tensor, batch: CrystalGraphBatch) -> Tens
 
 
 @torch.enable_grad()
-def _grown(readout: nn.Module, nodes: Tensor, batch: CrystalGraphBatch, properties: int) -> Tensor:
+def _grown(readout: nn.Module, nodes: Tensor, batch: CrystalNodes, properties: int) -> Tensor:
     """Integral over t of node . gradient of readout(t nodes), [V, T]."""
     total = nodes.new_zeros(len(nodes), properties)
     for point, weight in zip(POINTS, WEIGHTS, strict=True):
@@ -74,5 +79,5 @@ def _grown(readout: nn.Module, nodes: Tensor, batch: CrystalGraphBatch, properti
     return total
 
 
-def _crystal_sum(values: Tensor, batch: CrystalGraphBatch) -> Tensor:
+def _crystal_sum(values: Tensor, batch: CrystalNodes) -> Tensor:
     return values.new_zeros(batch.crystals, values.shape[1]).index_add_(0, batch.crystal, values)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from common.app.errors import CheckpointError, ConfigError, DataFormatError
+from materials.models.crystal_graph import CrystalNodes
 
 BYTES = 2_000_000
 """What the training materials may add to a shipped model."""
@@ -117,24 +118,23 @@ def represent(model: nn.Module, batch: Any) -> Tensor:
     """
     if hasattr(model, "fingerprint"):
         return model.fingerprint(batch).flatten(1).float()  # pyright: ignore
-    nodes = torch.cat([nodes for _, nodes in readouts(model, batch)], dim=1)
-    return batch.mean(nodes).float()
+    return torch.cat([of.mean(nodes) for _, nodes, of in readouts(model, batch)], dim=1).float()
 
 
 @torch.no_grad()
-def readouts(model: nn.Module, batch: Any) -> list[tuple[nn.Module, Tensor]]:
-    """The part `readout` of each member, and the vectors of the batch's nodes that it is given [V, C]."""
+def readouts(model: nn.Module, batch: Any) -> list[tuple[nn.Module, Tensor, CrystalNodes]]:
+    """The part `readout` of each member, the vectors that it is given [V, C], and the nodes that they are of."""
     parts = [module for name, module in model.named_modules() if name.split(".")[-1] == "readout"]
-    if not parts:
-        raise ConfigError(f"{type(model).__name__} has no `readout` of its atoms' vectors to look into")
-    seen: list[Tensor] = []
-    hooks = [part.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])) for part in parts]
+    seen: list[tuple[Tensor, CrystalNodes]] = []
+    hooks = [part.register_forward_pre_hook(lambda _, inputs: seen.append(inputs)) for part in parts]
     try:
         model(batch)
     finally:
         for hook in hooks:
             hook.remove()
-    return list(zip(parts, seen, strict=True))
+    if not parts or any(len(inputs) != 2 for inputs in seen):
+        raise ConfigError(f"{type(model).__name__} has no `readout` of its atoms' vectors to look into")
+    return [(part, *inputs) for part, inputs in zip(parts, seen, strict=True)]
 
 
 def _place(vectors: Tensor, centre: Tensor, axes: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from materials.models.crystal_graph import CrystalNodes
+
 if TYPE_CHECKING:
     from ase import Atoms
 
@@ -72,6 +74,11 @@ class AtomicGraph:
             tensor(numbers), structure, len(atoms), tensor(volumes, dtype), tensor(first), tensor(second),
             tensor(vectors, dtype), short, tensor(angles),
         )  # fmt: skip
+
+    @property
+    def nodes(self) -> CrystalNodes:
+        """The atoms as readouts see them, each a node of its own."""
+        return CrystalNodes(self.numbers, self.vectors.new_ones(len(self.numbers)), self.structure, self.structures)
 
     def sum_atoms(self, values: Tensor) -> Tensor:
         """Sum over the atoms of each structure, [A, ...] -> [B, ...]."""

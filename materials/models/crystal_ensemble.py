@@ -12,17 +12,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from materials.models.crystal_graph import CrystalGraphBatch, PropertyScale
+from materials.models.crystal_graph import CrystalNodes, PropertyScale
 
 
 @dataclass(frozen=True)
-class CrystalNetworkConfig:
+class EnsembleConfig:
     width: int = 96
-    message_width: int = 192
-    layers: int = 4
     readout_width: int = 128
-    basis: int = 41
-    cutoff_a: float = 8.0
     dropout: float = 0.0
     readout: Literal["mean", "attention"] = "mean"
     heads: int = 8
@@ -31,10 +27,20 @@ class CrystalNetworkConfig:
     properties: int = 1
 
 
+@dataclass(frozen=True)
+class CrystalNetworkConfig(EnsembleConfig):
+    """Of those over graphs of nearest neighbours."""
+
+    message_width: int = 192
+    layers: int = 4
+    basis: int = 41
+    cutoff_a: float = 8.0
+
+
 class CrystalEnsemble(nn.Module):
     """Crystal graphs -> [B, M, T] in the properties' units, or logits of classes."""
 
-    def __init__(self, config: CrystalNetworkConfig, member: Callable[[Any], nn.Module]) -> None:
+    def __init__(self, config: EnsembleConfig, member: Callable[[Any], nn.Module]) -> None:
         super().__init__()
         self.config = config
         self.networks = nn.ModuleList(member(config) for _ in range(config.members))
@@ -45,7 +51,7 @@ class CrystalEnsemble(nn.Module):
         """The repeated blocks."""
         return [block for network in self.networks for block in network.convolutions]  # pyright: ignore
 
-    def together(self, outputs: Sequence[Tensor], batch: CrystalGraphBatch) -> Tensor:
+    def together(self, outputs: Sequence[Tensor], batch: CrystalNodes) -> Tensor:
         """What each member gives [B, T], before scaling -> [B, M, T]."""
         value = self.scale(torch.stack(list(outputs), dim=1), batch)
         # Only when predicting: where it cuts off, it would have no gradient.

@@ -18,42 +18,17 @@ Z = 118
 
 
 @dataclass(frozen=True)
-class CrystalGraphBatch:
-    """B crystals as one graph."""
+class CrystalNodes:
+    """The nodes of B crystals, whatever connects them: what is read out of them."""
 
     numbers: Tensor
     """Atomic numbers [V] int64."""
-    neighbours: Tensor
-    """Index of each node's neighbours in the batch [V, K] int64."""
-    distances: Tensor
-    """Their distances in angstrom [V, K]; inf where a node has fewer than K neighbours."""
     multiplicity: Tensor
     """How many atoms of the cell a node stands for [V]."""
     crystal: Tensor
     """Which crystal a node belongs to [V] int64."""
     crystals: int
     """B."""
-
-    @classmethod
-    def from_rows(cls, batch: RaggedBatch) -> CrystalGraphBatch:
-        """From packed rows `numbers`, `neighbours` (counted within each crystal), `distances`, `multiplicity`."""
-        rows = batch.rows
-        neighbours = rows["neighbours"].to(torch.int64) + batch.start[batch.owner][:, None]
-        return cls(
-            rows["numbers"].to(torch.int64),
-            neighbours,
-            rows["distances"],
-            rows["multiplicity"].to(rows["distances"].dtype),
-            batch.owner,
-            len(batch),
-        )
-
-    def nearest(self, count: int) -> CrystalGraphBatch:
-        """The same graph with no more than the first `count` neighbours of each node."""
-        if count >= self.neighbours.shape[1]:
-            return self
-        neighbours, distances = (one[:, :count].contiguous() for one in (self.neighbours, self.distances))
-        return replace(self, neighbours=neighbours, distances=distances)
 
     def atom_share(self) -> Tensor:
         """The part of its crystal's atoms that a node stands for [V]; adds up to 1 over a crystal."""
@@ -76,6 +51,37 @@ class CrystalGraphBatch:
         """Mean over the atoms of each crystal, [V, ...] -> [B, ...]."""
         share = self.atom_share().to(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
         return values.new_zeros(self.crystals, *values.shape[1:]).index_add_(0, self.crystal, values * share)
+
+
+@dataclass(frozen=True)
+class CrystalGraphBatch(CrystalNodes):
+    """B crystals as one graph of nearest neighbours."""
+
+    neighbours: Tensor
+    """Index of each node's neighbours in the batch [V, K] int64."""
+    distances: Tensor
+    """Their distances in angstrom [V, K]; inf where a node has fewer than K neighbours."""
+
+    @classmethod
+    def from_rows(cls, batch: RaggedBatch) -> CrystalGraphBatch:
+        """From packed rows `numbers`, `neighbours` (counted within each crystal), `distances`, `multiplicity`."""
+        rows = batch.rows
+        neighbours = rows["neighbours"].to(torch.int64) + batch.start[batch.owner][:, None]
+        return cls(
+            rows["numbers"].to(torch.int64),
+            rows["multiplicity"].to(rows["distances"].dtype),
+            batch.owner,
+            len(batch),
+            neighbours,
+            rows["distances"],
+        )
+
+    def nearest(self, count: int) -> CrystalGraphBatch:
+        """The same graph with no more than the first `count` neighbours of each node."""
+        if count >= self.neighbours.shape[1]:
+            return self
+        neighbours, distances = (one[:, :count].contiguous() for one in (self.neighbours, self.distances))
+        return replace(self, neighbours=neighbours, distances=distances)
 
 
 class PropertyScale(nn.Module):
@@ -103,7 +109,7 @@ class PropertyScale(nn.Module):
         self.element_offset[:, :properties] = offset
         self.scale[:properties] = scale
 
-    def forward(self, output: Tensor, batch: CrystalGraphBatch) -> Tensor:
+    def forward(self, output: Tensor, batch: CrystalNodes) -> Tensor:
         """[B, M, T] -> [B, M, T], at least in float32 whatever the network computes in."""
         output = output.to(torch.promote_types(output.dtype, torch.float32))
         return output * self.scale + batch.mean(self.element_offset.index_select(0, batch.numbers))[:, None]

@@ -5,20 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from materials.models.crystal_ensemble import CrystalNetworkConfig
-from materials.models.crystal_graph import CrystalGraphBatch
+from materials.models.crystal_ensemble import EnsembleConfig
+from materials.models.crystal_graph import CrystalNodes
 
 
 class MeanReadout(nn.Module):
     """What each atom adds, averaged: for energies and other sums over atoms."""
 
-    def __init__(self, config: CrystalNetworkConfig) -> None:
+    def __init__(self, config: EnsembleConfig) -> None:
         super().__init__()
         self.atom = nn.Sequential(
             nn.Linear(config.width, config.readout_width), nn.SiLU(), nn.Linear(config.readout_width, config.properties)
         )
 
-    def forward(self, node: Tensor, batch: CrystalGraphBatch) -> Tensor:
+    def forward(self, node: Tensor, batch: CrystalNodes) -> Tensor:
         """[V, C] -> [B, T]"""
         return batch.mean(self.atom(node))
 
@@ -27,7 +27,7 @@ class AttentionReadout(nn.Module):
     """Attention over the atoms, one weighted mean a head, beside the plain mean: for properties that few atoms decide,
     such as band edges."""
 
-    def __init__(self, config: CrystalNetworkConfig) -> None:
+    def __init__(self, config: EnsembleConfig) -> None:
         super().__init__()
         self.heads = config.heads
         self.gate = nn.Linear(config.width, config.heads)
@@ -38,7 +38,7 @@ class AttentionReadout(nn.Module):
             nn.Linear(config.readout_width, config.properties),
         )
 
-    def forward(self, node: Tensor, batch: CrystalGraphBatch) -> Tensor:
+    def forward(self, node: Tensor, batch: CrystalNodes) -> Tensor:
         """[V, C] -> [B, T]"""
         weight = batch.softmax(self.gate(node))
         value = self.value(node).unflatten(1, (self.heads, -1)) * weight[..., None].to(node.dtype)

@@ -104,6 +104,7 @@ class EdgeNetwork(CrystalEnsemble):
 
     def __init__(self, config: EdgeNetworkConfig) -> None:
         super().__init__(config, OneEdgeNetwork)
+        self.config: EdgeNetworkConfig = config
 
     def forward(self, batch: CrystalGraphBatch) -> Tensor:
         """[B, M, T]"""

@@ -11,17 +11,22 @@ Shapes: A atoms, P pairs, W width; tensors [A, 9, W], filters of the three parts
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-from materials.models.atomic_graph import AtomicGraph, SiteProperties, sum_rows
+from materials.models.atomic_graph import AtomicGraph, SiteProperties
 from materials.models.crystal_graph import Z
 from materials.models.cutoffs import cosine_cutoff
 from materials.models.gated_mlp import GatedMLP
 from materials.models.spherical_bessel import SmoothBessel
 
 PARTS = (1, 3, 5)
+
+PAIRS_AT_ONCE = 128
+"""That a CPU exchanges messages of: few enough for its cache."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +66,12 @@ class Embedding(nn.Module):
 
     def forward(self, graph: AtomicGraph, basis: Tensor, cutoff: Tensor, direction: Tensor) -> Tensor:
         elements = self.element(graph.numbers)
-        source, target = self.source(elements), self.target(elements)
-        filters = per_component(parts_first(self.radial(basis)) * cutoff[:, None, None]) * direction[:, :, None]
-        total = torch.zeros(len(elements), 9, source.shape[1], dtype=basis.dtype, device=basis.device)
+        source, target = self.source(elements).to(cutoff.dtype), self.target(elements).to(cutoff.dtype)
+        filters = parts_first(self.radial(basis)).to(cutoff.dtype) * cutoff[:, None, None]
+        filters = per_component(filters) * direction[:, :, None]
+        total = torch.zeros(len(elements), 9, source.shape[1], dtype=cutoff.dtype, device=cutoff.device)
         # Reversed, the direction's antisymmetric part changes sign.
-        sign = torch.tensor([1.0] + [-1.0] * 3 + [1.0] * 5, dtype=basis.dtype, device=basis.device)[:, None]
+        sign = torch.tensor([1.0] + [-1.0] * 3 + [1.0] * 5, dtype=cutoff.dtype, device=cutoff.device)[:, None]
         for i, j, edges in ((graph.first, graph.second, filters), (graph.second, graph.first, filters * sign)):
             pair = source.index_select(0, i) + target.index_select(0, j)
             total = total.index_add(0, j, edges * pair[:, None])
@@ -86,23 +92,94 @@ class Interaction(nn.Module):
         self.before, self.after = PartLinear(width), PartLinear(width)
 
     def forward(self, tensors: Tensor, graph: AtomicGraph, basis: Tensor, cutoff: Tensor, matrices: Tensor) -> Tensor:
-        filters = per_component(parts_first(self.filter(basis)) * cutoff[:, None, None])
+        filters = parts_first(self.filter(basis)).to(cutoff.dtype) * cutoff[:, None, None]
         tensors = tensors / (square(tensors) + 1)[:, None]
-        own = self.before(tensors)
-        message = sum_rows(own.index_select(0, graph.second) * filters, graph.first, len(own))
-        message = message.index_add(0, graph.second, own.index_select(0, graph.first) * filters)
-        left, right = to_matrix(own, matrices), to_matrix(message, matrices)
-        product = from_matrix(left @ right + right @ left, matrices)
-        update = self.after(product / (square(product) + 1)[:, None])
-        matrix = to_matrix(update, matrices)
-        return tensors + update + from_matrix(matrix @ matrix, matrices)
+        own = self.before(tensors).to(cutoff.dtype)
+        messages = exchanged if torch.compiler.is_exporting() else Messages.apply
+        message: Tensor = messages(own, filters, graph.first, graph.second)  # pyright: ignore
+        # Many products of 3x3 matrices are slower in 16 bits than in 32.
+        with torch.autocast(own.device.type, enabled=False):
+            left, right = to_matrix(own, matrices), to_matrix(message, matrices)
+            product = from_matrix(left @ right + right @ left, matrices)
+        update = self.after(product / (square(product) + 1)[:, None]).to(cutoff.dtype)
+        with torch.autocast(own.device.type, enabled=False):
+            matrix = to_matrix(update, matrices)
+            return tensors + update + from_matrix(matrix @ matrix, matrices)
+
+
+class Messages(torch.autograd.Function):
+    """Sums [A, 9, W] over an atom's neighbours of their tensors times the filter of the pair, one for both its ends.
+
+    What the pairs hold is as large as all the rest, so it is made for a few of them at a time and never kept.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, filters: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        ctx.save_for_backward(own, filters, first, second)
+        return exchanged(own, filters, first, second)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        own, filters, first, second = ctx.saved_tensors
+        gradient, by_filter = gradients[0].contiguous(), torch.empty_like(filters)
+        for rows in _pieces(first):
+            i, j = first[rows], second[rows]
+            both = own.index_select(0, j) * gradient.index_select(0, i)
+            both += own.index_select(0, i) * gradient.index_select(0, j)
+            for part, components in enumerate(both.split(PARTS, dim=1)):
+                by_filter[rows, part] = components.sum(dim=1)
+        return exchanged(gradient, filters, first, second), by_filter, None, None
+
+
+def exchanged(own: Tensor, filters: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """What `Messages` gives."""
+    total = torch.zeros_like(own)
+    for rows in _pieces(first):
+        for here, there in ((first[rows], second[rows]), (second[rows], first[rows])):
+            message = own.index_select(0, there)
+            for part, components in enumerate(message.split(PARTS, dim=1)):
+                components *= filters[rows, part, None]
+            total.index_add_(0, here, message)
+    return total
+
+
+def _pieces(pairs: Tensor) -> list[slice]:
+    if torch.compiler.is_exporting() or pairs.device.type != "cpu":
+        return [slice(None)]
+    return [slice(start, start + PAIRS_AT_ONCE) for start in range(0, len(pairs), PAIRS_AT_ONCE)]
+
+
+class TensorNetCore(nn.Module):
+    """AtomicGraph -> invariants of its atoms [A, W]."""
+
+    matrices: Tensor
+
+    def __init__(self, config: TensorNetConfig) -> None:
+        super().__init__()
+        self.cutoff_a, width = config.cutoff_a, config.width
+        self.basis = SmoothBessel(config.radial, config.cutoff_a)
+        self.embedding = Embedding(config)
+        self.layers = nn.ModuleList(Interaction(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(3 * width)
+        self.output = nn.Linear(3 * width, width)
+        self.register_buffer("matrices", basis_matrices(), persistent=False)
+
+    def forward(self, graph: AtomicGraph) -> Tensor:
+        vectors = graph.vectors.to(self.matrices.dtype)
+        distance = vectors.norm(dim=1)
+        basis, cutoff = self.basis(distance), cosine_cutoff(distance, self.cutoff_a)
+        tensors = self.embedding(graph, basis, cutoff, _direction(vectors / distance[:, None], self.matrices))
+        for layer in self.layers:
+            tensors = layer(tensors, graph, basis, cutoff, self.matrices)
+        norms = torch.cat([square(part) for part in tensors.split(PARTS, dim=1)], dim=1)
+        return self.output(self.norm(norms))
 
 
 class TensorNet(nn.Module):
     """AtomicGraph -> SiteProperties(energy [A] eV)."""
 
     config_class = TensorNetConfig
-    matrices: Tensor
     element_energy: Tensor
     scale: Tensor
 
@@ -110,25 +187,13 @@ class TensorNet(nn.Module):
         super().__init__()
         self.config = config = config or TensorNetConfig()
         width = config.width
-        self.basis = SmoothBessel(config.radial, config.cutoff_a)
-        self.embedding = Embedding(config)
-        self.layers = nn.ModuleList(Interaction(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(3 * width)
-        self.output = nn.Linear(3 * width, width)
+        self.core = TensorNetCore(config)
         self.readout = GatedMLP((width,), (width, width, width, 1), activate=False)
-        self.register_buffer("matrices", basis_matrices(), persistent=False)
         self.register_buffer("element_energy", torch.zeros(Z + 1))
         self.register_buffer("scale", torch.tensor(1.0))
 
     def forward(self, graph: AtomicGraph) -> SiteProperties:
-        distance = graph.vectors.norm(dim=1)
-        unit = graph.vectors / distance[:, None]
-        basis, cutoff = self.basis(distance), cosine_cutoff(distance, self.config.cutoff_a)
-        tensors = self.embedding(graph, basis, cutoff, _direction(unit, self.matrices))
-        for layer in self.layers:
-            tensors = layer(tensors, graph, basis, cutoff, self.matrices)
-        norms = torch.cat([square(part) for part in tensors.split(PARTS, dim=1)], dim=1)
-        energy = self.readout(self.output(self.norm(norms)))[:, 0] * self.scale
+        energy = self.readout(self.core(graph))[:, 0] * self.scale
         return SiteProperties(energy + self.element_energy[graph.numbers])
 
 

@@ -55,6 +55,8 @@ class Substance(ABC):
     """One kind of material. `settings` is the part of a model's card that says how its inputs are made."""
 
     plural: ClassVar[str]
+    by_element: ClassVar[bool] = False
+    """Whether a prediction is explained by what each element adds, not each atom."""
     size_a_step: ClassVar[int] = 16_384
     """What is computed at once where the user names no budget, in the unit of `Packed.sizes`."""
 
@@ -109,5 +111,6 @@ SUBSTANCES = Registry(
         "molecule": "materials.substances.molecule:Molecule",
         "composition": "materials.substances.composition:Composition",
         "atoms": "materials.substances.atoms:AtomicCrystal",
+        "crystal-views": "materials.substances.crystal_views:CrystalInViews",
     },
 )

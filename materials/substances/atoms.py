@@ -1,4 +1,4 @@
-"""Crystals as published models see them: all pairs of atoms within a cutoff, every atom a node."""
+"""Crystals as potentials and most published models see them: all pairs of atoms within a cutoff, every atom a node."""
 
 from __future__ import annotations
 
@@ -7,34 +7,18 @@ from typing import Any
 
 import torch
 from ase import Atoms
-from torch import Tensor, nn
+from torch import nn
 
 from materials.data.crystals import Crystals
-from materials.models.atomic_graph import AtomicGraph
+from materials.models.packed_structures import PackedStructures
 from materials.substances.crystal import Crystal
-
-
-class PackedAtoms:
-    """N structures; a batch's graph is built when it is asked for."""
-
-    def __init__(self, atoms: Sequence[Atoms], cutoff_a: float) -> None:
-        self.atoms, self.cutoff_a = atoms, cutoff_a
-
-    def __len__(self) -> int:
-        return len(self.atoms)
-
-    @property
-    def sizes(self) -> Tensor:
-        """Atoms of each structure [N]."""
-        return torch.tensor([len(one) for one in self.atoms])
-
-    def gather(self, ids: Tensor, device: torch.device) -> AtomicGraph:
-        chosen = [self.atoms[index] for index in ids.tolist()]
-        return AtomicGraph.from_atoms(chosen, self.cutoff_a, device=device, dtype=torch.float64)
 
 
 class AtomicCrystal(Crystal):
     size_a_step = 1024
+
+    def settings(self, data: Any) -> dict[str, Any]:
+        return {"cutoff_a": data.cutoff_a}
 
     def graphs(self, collection: Crystals, settings: Mapping[str, Any]) -> list[Atoms]:
         return [collection.atoms(index) for index in range(len(collection))]
@@ -42,5 +26,5 @@ class AtomicCrystal(Crystal):
     def graphs_of(self, records: Sequence[Any], settings: Mapping[str, Any]) -> list[Atoms]:
         return list(records)
 
-    def pack(self, model: nn.Module, graphs: list[Atoms]) -> PackedAtoms:
-        return PackedAtoms(graphs, model.config.cutoff_a)  # pyright: ignore
+    def pack(self, model: nn.Module, graphs: list[Atoms]) -> PackedStructures:
+        return PackedStructures.of(graphs, model.config.cutoff_a, torch.float64)  # pyright: ignore

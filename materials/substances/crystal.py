@@ -62,6 +62,7 @@ class PackedCrystals:
 
 class Crystal(Substance):
     plural = "crystals"
+    by_element = True
 
     def read(self, source: Any) -> Any:
         """An ase.Atoms with a cell from a path, ase.Atoms or a pymatgen Structure."""
@@ -87,7 +88,7 @@ class Crystal(Substance):
     def pack(self, model: nn.Module, graphs: CrystalGraphs) -> PackedCrystals:
         return PackedCrystals.of(graphs)
 
-    def fit(self, model: nn.Module, packed: PackedCrystals, target: Tensor, baseline: str) -> None:
+    def fit(self, model: nn.Module, packed: Any, target: Tensor, baseline: str) -> None:
         model.scale.set(*fit_scale(packed.element_fractions(), target, baseline))  # pyright: ignore
 
     def unit(self, model: nn.Module) -> Tensor:

@@ -115,22 +115,22 @@ def convert_tensornet(files: Mapping[str, Path], receiver: Literal["target", "so
         width=settings["units"], layers=settings["nblocks"], radial=settings["max_n"], cutoff_a=settings["cutoff"]
     )
     width, theirs = config.width, "model.tensor_embedding"
-    state = _references(weights) | _gated(weights, "model.final_layer.gated", "readout")
-    state["embedding.element.weight"] = by_element(weights[f"{theirs}.emb.weight"])
+    core = {"embedding.element.weight": by_element(weights[f"{theirs}.emb.weight"])}
     first, second = weights[f"{theirs}.emb2.weight"].split(width, dim=1)
     source, target = (first, second) if receiver == "target" else (second, first)
-    state |= {"embedding.source.weight": source, "embedding.target.weight": target}
-    state["embedding.source.bias"] = weights[f"{theirs}.emb2.bias"]
+    core |= {"embedding.source.weight": source, "embedding.target.weight": target}
+    core["embedding.source.bias"] = weights[f"{theirs}.emb2.bias"]
     for part in ("weight", "bias"):
-        state |= {f"norm.{part}": weights[f"model.out_norm.{part}"], f"output.{part}": weights[f"model.linear.{part}"]}
-        state[f"embedding.norm.{part}"] = weights[f"{theirs}.init_norm.{part}"]
-        state[f"embedding.radial.{part}"] = torch.cat([weights[f"{theirs}.distance_proj{n}.{part}"] for n in (1, 2, 3)])
-    state |= _scalars(weights, theirs, "embedding.scales") | _tensors(weights, theirs, "embedding.mix", 0)
+        core |= {f"norm.{part}": weights[f"model.out_norm.{part}"], f"output.{part}": weights[f"model.linear.{part}"]}
+        core[f"embedding.norm.{part}"] = weights[f"{theirs}.init_norm.{part}"]
+        core[f"embedding.radial.{part}"] = torch.cat([weights[f"{theirs}.distance_proj{n}.{part}"] for n in (1, 2, 3)])
+    core |= _scalars(weights, theirs, "embedding.scales") | _tensors(weights, theirs, "embedding.mix", 0)
     for layer in range(config.layers):
         theirs, ours = f"model.layers.{layer}", f"layers.{layer}"
-        state |= _scalars(weights, theirs, f"{ours}.filter")
-        state |= _tensors(weights, theirs, f"{ours}.before", 0) | _tensors(weights, theirs, f"{ours}.after", 3)
-    return _loaded(TensorNet(config), state, files)
+        core |= _scalars(weights, theirs, f"{ours}.filter")
+        core |= _tensors(weights, theirs, f"{ours}.before", 0) | _tensors(weights, theirs, f"{ours}.after", 3)
+    state = _references(weights) | _gated(weights, "model.final_layer.gated", "readout")
+    return _loaded(TensorNet(config), state | {f"core.{name}": value for name, value in core.items()}, files)
 
 
 def _read(files: Mapping[str, Path], kind: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:

@@ -45,11 +45,11 @@ def energies(device: torch.device) -> tuple[nn.Module, Forward]:
     crystal = torch.arange(CRYSTALS, device=device).repeat_interleave(ATOMS)
     batch = CrystalGraphBatch(
         torch.randint(1, 90, (nodes,), device=device),
-        crystal[:, None] * ATOMS + torch.randint(0, ATOMS, (nodes, NEIGHBOURS), device=device),
-        2 + 4 * torch.rand(nodes, NEIGHBOURS, device=device),
         torch.ones(nodes, device=device),
         crystal,
         CRYSTALS,
+        crystal[:, None] * ATOMS + torch.randint(0, ATOMS, (nodes, NEIGHBOURS), device=device),
+        2 + 4 * torch.rand(nodes, NEIGHBOURS, device=device),
     )
     return network, lambda: network(batch)
 

@@ -26,6 +26,11 @@ SMALL = [
     "experiment=ionic_lattice", "data.train_limit=120", "data.val_limit=40", "model.layers=2", "model.width=16",
     "model.message_width=16", "trainer.epochs=1", "trainer.batch_size=40", "trainer.device=cpu",
 ]  # fmt: skip
+ATOMS = [
+    "model=tensornet_property", "data=ionic-lattice", "data.cutoff_a=5", "data.train_limit=120", "data.val_limit=40",
+    "model.layers=1", "model.width=16", "trainer.epochs=1", "trainer.batch_size=40", "trainer.device=cpu",
+]  # fmt: skip
+ORIGIN = {"name": "published", "licence": "BSD-3-Clause", "citation": "doi:10.1/1"}
 PARTS = {
     "plain": ["model.members=2"],
     "edges": ["model=edge_network", "model.layers=2", "model.width=24", "model.message_width=16", "seed=1"],
@@ -42,7 +47,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("parts")
     for name, settings in PARTS.items():
         assert main(["materials", "train", *SMALL, *settings, f"run_dir='{folder / name}'"]) == 0
-    return {name: str(folder / name / "model") for name in PARTS}
+    assert main(["materials", "train", *ATOMS, f"run_dir='{folder / 'atoms'}'"]) == 0
+    return {name: str(folder / name / "model") for name in (*PARTS, "atoms")}
 
 
 def test_it_says_what_all_members_say(models: dict[str, str], tmp_path: Path) -> None:
@@ -81,7 +87,7 @@ def test_it_is_a_model_as_others_are(models: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     ("other", "named"),
-    [("other graphs", "input, data"), ("other rows", "elements, data"), ("other baseline", "recipe.baseline")],
+    [("other graphs", "input"), ("other rows", "elements, data"), ("other baseline", "recipe.baseline")],
 )
 def test_models_of_other_kinds_are_refused(models: dict[str, str], other: str, named: str) -> None:
     with pytest.raises(ConfigError, match=f"differ in {named} of their cards"):
@@ -98,6 +104,28 @@ def test_a_part_sees_as_many_neighbours_as_it_was_trained_with(models: dict[str,
     each = [part.outputs(part.substance.graphs_of(crystals, part.card["input"])) for part in parts]
     outputs = joined.outputs(joined.substance.graphs_of(crystals, joined.card["input"]))
     assert torch.allclose(outputs, torch.cat(each, dim=1))
+
+
+@pytest.mark.parametrize("names", [("plain", "atoms", "edges"), ("atoms", "atoms")])
+def test_parts_may_see_all_pairs_of_atoms(models: dict[str, str], tmp_path: Path, names: tuple[str, ...]) -> None:
+    started = PropertyPredictor.from_pretrained(models["atoms"], "cpu")
+    started.card["started_from"] = [ORIGIN]
+    models = models | {"atoms": str(started.save_pretrained(tmp_path / "started"))}
+    join("together", [models[name] for name in names], "cpu").save_pretrained(tmp_path / "together")
+    joined = PropertyPredictor.from_pretrained(tmp_path / "together", "cpu")
+    crystals = [bulk("NaCl", "rocksalt", a=5.64), bulk("CsCl", "cesiumchloride", a=4.12)]
+    parts = [PropertyPredictor.from_pretrained(models[name], "cpu") for name in names]
+    each = [part.outputs(part.substance.graphs_of(crystals, part.card["input"])) for part in parts]
+    frame = joined.predict(crystals, interval=0.9)
+    assert np.allclose(frame["lattice_energy"], torch.cat(each, dim=1).mean(dim=1)[:, 0])
+    assert joined.card["started_from"] == [ORIGIN]
+    explained = joined.explain(crystals[0])
+    assert explained["lattice_energy"].sum() == pytest.approx(frame["lattice_energy"][0], rel=1e-4)
+    assert explained["fraction"].tolist() == [0.5, 0.5]
+    assert joined.nearest(crystals[0], k=2)["distance"].is_monotonic_increasing
+    one = exportable_properties(joined)
+    with torch.no_grad():
+        assert compared(one, lambda inputs: one.module(**inputs))["value"] < 1e-5
 
 
 def test_training_starts_from_the_part_of_its_own_kind(models: dict[str, str], tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from ase.build import bulk
 from torch import nn
 
 from common.app.cli import main
+from common.app.errors import ConfigError
 from materials import PropertyPredictor
 from materials.models.m3gnet import M3GNetConfig, M3GNetProperty
 from materials.models.megnet import MEGNet
@@ -40,6 +41,8 @@ def test_it_predicts_and_is_evaluated(
     predicted = frame["e_form"][:2]
     assert predicted[0] != predicted[1] and np.isfinite(predicted).all()
     assert frame["e_form_std"].isna().all() and frame["error"][2]
+    with pytest.raises(ConfigError, match="no `readout` of its atoms' vectors"):
+        predictor.explain(crystals[0])
     predictor.save_pretrained("model")
     files = ["a.cif", "b.cif"]
     for path, atoms in zip(files, crystals, strict=True):

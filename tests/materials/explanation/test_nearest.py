@@ -116,6 +116,6 @@ def test_crystals_are_represented_by_what_their_readout_sees() -> None:
     assert (vectors[0] - vectors[2]).abs().max() > 0.1
     # all atoms of W are alike: read out, its vector gives its prediction
     one_atom = replace(batch, crystal=torch.zeros(1, dtype=torch.int64), crystals=1, multiplicity=torch.ones(1))
-    parts = [part for part, _ in readouts(model, batch)]
+    parts = [part for part, *_ in readouts(model, batch)]
     again = [part(own, one_atom) for part, own in zip(parts, vectors[2:].split(16, dim=1), strict=True)]
     torch.testing.assert_close(torch.stack(again, dim=1), model(batch)[2:])

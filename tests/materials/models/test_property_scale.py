@@ -9,11 +9,11 @@ def water_and_oxygen() -> CrystalGraphBatch:
     """H2O with its hydrogens as one node, and O2 as one node."""
     return CrystalGraphBatch(
         torch.tensor([1, 8, 8]),
-        torch.zeros(3, 1, dtype=torch.int64),
-        torch.ones(3, 1),
         torch.tensor([2.0, 1.0, 2.0]),
         torch.tensor([0, 0, 1]),
         2,
+        torch.zeros(3, 1, dtype=torch.int64),
+        torch.ones(3, 1),
     )
 
 
