@@ -125,6 +125,9 @@ def represent(model: nn.Module, batch: Any) -> Tensor:
 def readouts(model: nn.Module, batch: Any) -> list[tuple[nn.Module, Tensor, CrystalNodes]]:
     """The part `readout` of each member, the vectors that it is given [V, C], and the nodes that they are of."""
     parts = [module for name, module in model.named_modules() if name.split(".")[-1] == "readout"]
+    unable = ConfigError(f"{type(model).__name__} has no `readout` of its atoms' vectors to look into")
+    if not parts:
+        raise unable
     seen: list[tuple[Tensor, CrystalNodes]] = []
     hooks = [part.register_forward_pre_hook(lambda _, inputs: seen.append(inputs)) for part in parts]
     try:
@@ -132,8 +135,8 @@ def readouts(model: nn.Module, batch: Any) -> list[tuple[nn.Module, Tensor, Crys
     finally:
         for hook in hooks:
             hook.remove()
-    if not parts or any(len(inputs) != 2 for inputs in seen):
-        raise ConfigError(f"{type(model).__name__} has no `readout` of its atoms' vectors to look into")
+    if any(len(inputs) != 2 for inputs in seen):
+        raise unable
     return [(part, *inputs) for part, inputs in zip(parts, seen, strict=True)]
 
 

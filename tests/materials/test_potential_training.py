@@ -72,8 +72,7 @@ def small_task(frames: Frames, weights: Weights, members: int = 1) -> PotentialT
     graph = AtomicGraph.from_atoms([frames.atoms(n) for n in range(len(frames))], 4.0, dtype=torch.float64)
     model.calibrate(graph, torch.zeros(len(frames.elements)), 0.01)
     table = FrameTable.of(frames, 4.0, CPU)
-    pairs = {**table.pairs.rows, "vectors": graph.vectors}
-    table.pairs.rows.update(pairs)
+    table.structures.pairs.rows["vectors"] = graph.vectors
     return PotentialTask(model, {"train": table, "val": table}, weights, "mse")
 
 
