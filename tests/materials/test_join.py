@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from ase import Atoms
@@ -126,6 +127,11 @@ def test_parts_may_see_all_pairs_of_atoms(models: dict[str, str], tmp_path: Path
     one = exportable_properties(joined)
     with torch.no_grad():
         assert compared(one, lambda inputs: one.module(**inputs))["value"] < 1e-5
+    crystals[1].write(tmp_path / "salt.cif")
+    files = [f"model={tmp_path / 'together'}", f"input={tmp_path / 'salt.cif'}", f"output={tmp_path / 'out'}"]
+    assert main(["materials", "predict", *files, "workers=0", "device=cpu"]) == 0
+    written = pd.read_csv(tmp_path / "out" / "predictions.csv")["lattice_energy"]
+    assert written[0] == pytest.approx(frame["lattice_energy"][1], rel=1e-4)
 
 
 def test_training_starts_from_the_part_of_its_own_kind(models: dict[str, str], tmp_path: Path) -> None:

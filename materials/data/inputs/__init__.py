@@ -25,6 +25,9 @@ READERS: dict[str, dict[str, TextReader]] = {
                  **dict.fromkeys((".sdf", ".sd", ".mol"), lines.mol_blocks)},
     "composition": {".txt": lines.formulas},
 }  # fmt: skip
+READ_AS = {"atoms": "crystal", "crystal-views": "crystal"}
+"""How a model sees a crystal does not change where it is read from."""
+
 TABLES = (".csv", ".tsv", ".parquet")
 
 
@@ -41,7 +44,7 @@ class Inputs:
         exclude: Callable[[Path], bool] = lambda path: False,
     ) -> None:  # fmt: skip
         self.path = Path(path)
-        self.table = Table("crystal" if substance == "atoms" else substance, column, id_column)
+        self.table = Table(READ_AS.get(substance, substance), column, id_column)
         self.exclude = exclude
         self.fraction = 0.0
         if not self.path.exists():
