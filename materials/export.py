@@ -56,12 +56,16 @@ PAIRS = {
 }
 
 
-class CrystalNetwork(nn.Module):
-    """A network over crystal graphs, inputs as of `CrystalGraphBatch`."""
+class OfCrystals(nn.Module):
+    """A network over crystals, however it sees them."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
+
+
+class CrystalNetwork(OfCrystals):
+    """A network over crystal graphs, inputs as of `CrystalGraphBatch`."""
 
     def forward(
         self, numbers: Tensor, neighbours: Tensor, distances: Tensor, multiplicity: Tensor, counts: Tensor
@@ -92,12 +96,8 @@ def _crystal_inputs(settings: Mapping[str, Any]) -> dict[str, Input]:
     }
 
 
-class AtomsNetwork(nn.Module):
+class AtomsNetwork(OfCrystals):
     """A network over all pairs of atoms, inputs as of `AtomicGraph`."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(
         self, numbers: Tensor, first: Tensor, second: Tensor, vectors: Tensor, counts: Tensor
@@ -116,12 +116,8 @@ class AtomsNetwork(nn.Module):
         return {name: getattr(batch, name) for name in names} | {"counts": packed.sizes}, batch
 
 
-class ViewsNetwork(nn.Module):
+class ViewsNetwork(OfCrystals):
     """Networks over both, joined, inputs as of `CrystalViews`."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(
         self, numbers: Tensor, neighbours: Tensor, distances: Tensor, multiplicity: Tensor, counts: Tensor,

@@ -41,15 +41,8 @@ class PackedViews:
         """Atoms of each crystal [N]."""
         return self.atoms.sizes
 
-    def to(self, device: torch.device) -> PackedViews:
-        return PackedViews(self.graphs.to(device), self.atoms.to(device))
-
     def gather(self, ids: Tensor, device: torch.device) -> CrystalViews:
         return CrystalViews(self.graphs.gather(ids, device), self.atoms.gather(ids, device))
-
-    def element_fractions(self) -> Tensor:
-        """Share of each element in each crystal, [N, Z + 1]."""
-        return self.graphs.element_fractions()
 
 
 class CrystalInViews(Crystal):
