@@ -21,7 +21,7 @@ def test_owners_of_consecutive_rows() -> None:
     assert owners(torch.tensor([2, 0, 1]), 3).tolist() == [0, 0, 2]
 
 
-@pytest.mark.parametrize("model", ["mp2018-moduli", "tox21", "expt-gap"])
+@pytest.mark.parametrize("model", ["mp2018-eform", "mp2018-moduli", "tox21", "expt-gap"])
 def test_a_network_over_plain_tensors_is_the_model(model: str) -> None:
     one, _ = exportable(model)
     with torch.no_grad():
