@@ -4,8 +4,8 @@
 
 Matbench leaves out of its elastic moduli, among others, what lies more than 0.15 eV/atom above the convex hull (Dunn et
 al., npj Comput. Mater. 6, 138 (2020), doi:10.1038/s41524-020-00406-3), so errors published for Matbench are to be
-compared with those of the rest. The energy above the hull is known without the modulus: no row is left out because it was
-missed.
+compared with those of the rest. The energy above the hull is known without the modulus: no row is left out because it
+was missed.
 """
 
 from __future__ import annotations
