@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
+from functools import partial
+from importlib import import_module, resources
+from pathlib import Path
 from typing import Any, cast
 
-from hydra import compose, initialize_config_module
+from hydra import compose, initialize_config_dir, initialize_config_module
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.hydra import Hydra
@@ -29,6 +31,8 @@ from common.app.errors import ConfigError
 from common.app.registry import did_you_mean
 
 SHARED = "pkg://common.conf"
+RUN_CONFIG = Path("config.yaml")
+"""Of a run folder: all that its run was told."""
 SILENT_LOGGING = {"version": 1, "root": None, "disable_existing_loggers": False}
 TRUSTED_PLUGINS = ("hydra._internal.core_plugins.", "hydra_plugins.", "optuna.")
 
@@ -51,9 +55,9 @@ class Verb:
     def model(self) -> type[Section]:
         return getattr(import_module(f"{self.domain}.config"), f"{self.name.capitalize()}Config")
 
-    def settings(self, folder: str | None = None) -> list[str]:
-        """Hydra's own settings; `folder` is a user's further folder of configuration files."""
-        sources = SHARED if folder is None else f"{SHARED},'file://{folder}'"
+    def settings(self, further: str | None = None) -> list[str]:
+        """Hydra's own settings; `further` is a place of more configuration files, as a URL."""
+        sources = SHARED if further is None else f"{SHARED},'{further}'"
         return [
             f"hydra.searchpath=[{sources}]",
             "hydra/output=trifold",
@@ -102,9 +106,13 @@ def load_config(domain: str, verb: str, overrides: Sequence[str] = (), folder: s
 
 def compose_config(request: Request) -> Composition:
     """What Hydra makes of a request. Raises ConfigError where nothing can be composed at all."""
-    name = request.config_name or request.verb.name
-    settings = request.verb.settings(request.folder)
-    with initialize_config_module(request.verb.config_module, job_name=request.verb.name, version_base="1.3"):
+    verb = request.verb
+    name, settings = request.config_name or verb.name, verb.settings(request.folder and f"file://{request.folder}")
+    start: Any = partial(initialize_config_module, verb.config_module)
+    if run := _resumed_run(request):
+        name, settings = RUN_CONFIG.stem, verb.settings(f"pkg://{verb.config_module}")
+        start = partial(initialize_config_dir, run)
+    with start(job_name=verb.name, version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
         problems: list[Problem] = []
@@ -112,10 +120,10 @@ def compose_config(request: Request) -> Composition:
             files = _files(hydra, name, settings)
             config = compose(name, settings + _checked(request, files, problems), return_hydra_config=True)
         except Exception as error:  # whatever goes wrong here is due to what was asked for
-            raise refusal(request.verb, [*problems, Problem(sentence(error).replace("override ++", ""))]) from error
+            raise refusal(verb, [*problems, Problem(sentence(error).replace("override ++", ""))]) from error
     groups = [group for group in config.hydra.runtime.choices if not group.startswith("hydra/")]
     HydraConfig.instance().set_config(config)  # resolves ${hydra:...}
-    _refuse_code(request.verb, config.hydra)
+    _refuse_code(verb, config.hydra)
     return Composition(config, {group: files.get_group_options(group) for group in groups}, tuple(problems))
 
 
@@ -151,6 +159,20 @@ def _files(hydra: Hydra, config_name: str, settings: list[str]) -> IConfigReposi
     """All configuration files that Hydra finds, ours, the shared ones and the user's."""
     loader = cast(ConfigLoaderImpl, hydra.config_loader)
     return loader._parse_overrides_and_create_caching_repo(config_name, settings)[1]
+
+
+def _resumed_run(request: Request) -> str | None:
+    """The folder of the run that `resume=FOLDER` names, whose own configuration overrides then change.
+
+    None where a group is chosen, too: that states the study anew.
+    """
+    given = dict(text.partition("=")[::2] for text in request.overrides)
+    folder = Path(given.get("resume", "").strip("'\""))
+    roots = [resources.files(package) for package in (request.verb.config_module, "common.conf")]
+    anew = request.folder or request.config_name or any((root / key).is_dir() for root in roots for key in given)
+    if anew or "resume" not in request.verb.model.model_fields or not (folder / RUN_CONFIG).is_file():
+        return None
+    return str(folder.resolve())
 
 
 def _checked(request: Request, files: IConfigRepository, problems: list[Problem]) -> list[str]:

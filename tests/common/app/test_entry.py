@@ -44,6 +44,20 @@ def test_overrides_reach_the_verb(trained: list[TrainConfig], here: Path) -> Non
     assert not list(here.iterdir()), "the trainer makes the run folder, Hydra makes none"
 
 
+def test_a_resumed_run_keeps_its_settings_but_for_those_given(trained: list[TrainConfig], here: Path) -> None:
+    cli.main(["materials", "train", "experiment=mp2018_eform", "model.layers=2"])
+    run = here / "runs" / "one"
+    run.mkdir(parents=True)
+    (run / "config.yaml").write_text(yaml.safe_dump(trained[0].model_dump(mode="json")))
+    assert cli.main(["materials", "train", "resume=runs/one"]) == 0
+    assert cli.main(["materials", "train", "resume=runs/one", "trainer.epochs=7"]) == 0
+    assert cli.main(["materials", "train", "resume=runs/one", "model=edge_network"]) == 0
+    same, longer, anew = trained[1:]
+    assert same == trained[0].model_copy(update={"resume": "runs/one"})
+    assert (longer.trainer.epochs, longer.model) == (7, same.model)
+    assert (anew.experiment, anew.model.name) == ("edge_network-ionic-lattice", "edge_network")
+
+
 def test_a_sweep_gives_each_job_its_own_folder(trained: list[TrainConfig], here: Path) -> None:
     assert cli.main(["materials", "train", "-m", "seed=1,2", "model.layers=2,3"]) == 0
     assert [(c.seed, c.model.layers) for c in trained] == [(1, 2), (1, 3), (2, 2), (2, 3)]
