@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from common.app.config import Device, RunConfig, Section
 from materials.potential_config import FrameData, FrameSet, OwnFrames, PotentialConfig, PotentialTrainConfig
 
-CrystalSet = Literal["mp2018", "nomad2018", "ionic-lattice"]
+CrystalSet = Literal["mp2018", "mp2018-elastic", "nomad2018", "ionic-lattice"]
 MatbenchCrystalSet = Literal["matbench-perovskites", "matbench-phonons"]
 MoleculeSet = Literal[
     "esol", "freesolv", "lipophilicity", "bbbp", "bace", "tox21", "sider", "hiv", "qm8", "cep-pce", "malaria",
@@ -169,7 +169,7 @@ class _Data(Section):
     substance: ClassVar[str]
     own: ClassVar[bool] = False
     target: str | tuple[str, ...] = Field(
-        min_length=1, description="property, by its name in the data set; several as [a,b]; all: every one"
+        min_length=1, description="property, by its name in the data set; several as [a,b]"
     )
     train_limit: int | None = Field(
         default=None, ge=1, description="samples of the training split that are used; null: all"

@@ -166,7 +166,7 @@ def _resumed_run(request: Request) -> str | None:
 
     None where a group is chosen, too: that states the study anew.
     """
-    given = dict(text.partition("=")[::2] for text in request.overrides)
+    given = {key: value for key, _, value in (text.partition("=") for text in request.overrides)}
     folder = Path(given.get("resume", "").strip("'\""))
     roots = [resources.files(package) for package in (request.verb.config_module, "common.conf")]
     anew = request.folder or request.config_name or any((root / key).is_dir() for root in roots for key in given)

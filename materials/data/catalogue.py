@@ -42,6 +42,7 @@ _LOADERS = Registry(
     "data set",
     {
         "mp2018": "materials.data.mp2018:load",
+        "mp2018-elastic": "materials.elastic_set:load",
         "ionic-lattice": "materials.data.ionic_lattice:load",
         "qm7": "materials.data.qm7:load",
     },
@@ -57,6 +58,10 @@ MP2018_PROPERTIES = {
     "log10_k_vrh": Property("log10(GPa)"),
     "log10_g_vrh": Property("log10(GPa)"),
 }
+
+SIMULATED_MODULI = tuple(
+    f"simulated_log10_{name}" for name in ("k_vrh", "g_vrh", "g_reuss", "k_vrh_clamped", "g_vrh_clamped")
+)
 
 
 def _own_module(
@@ -83,6 +88,9 @@ def _compositions(task: str) -> LearningSet:
 
 CATALOGUE: dict[str, LearningSet] = {
     "mp2018": _own_module("crystal", "mp2018", MP2018_PROPERTIES),
+    "mp2018-elastic": _own_module(
+        "crystal", "mp2018-elastic", MP2018_PROPERTIES | dict.fromkeys(SIMULATED_MODULI, Property("log10(GPa)"))
+    ),
     "ionic-lattice": _own_module("crystal", "ionic-lattice", {"lattice_energy": Property("eV/atom")}),
     "matbench-perovskites": _matbench_crystals("matbench-perovskites", {"e_form": Property("eV/cell")}),
     "matbench-phonons": _matbench_crystals("matbench-phonons", {"last_phdos_peak": Property("1/cm")}),

@@ -70,6 +70,19 @@ MP2018 = Dataset(
     ),
 )
 
+MP2018_ELASTIC = Dataset(
+    name="mp2018-elastic",
+    title="Moduli of MP-2018's small crystals by a potential (simulated)",
+    description=(
+        "Bulk and shear moduli with relaxed and with clamped atoms of the crystals of mp2018 up to 10 atoms, and up to "
+        "24 where DFT moduli are known, simulated with TensorNet-MatPES-PBE-v2025.1; computed when first asked for."
+    ),
+    licence=MP2018.licence,
+    citation=f"{MP2018.citation}; Kaplan et al., arXiv:2503.04070 (potential)",
+    homepage="",
+    files=(),
+)
+
 IONIC_LATTICE = Dataset(
     name="ionic-lattice",
     title="Ionic lattices (computed)",
@@ -84,7 +97,7 @@ IONIC_LATTICE = Dataset(
 )
 
 DATASETS: dict[str, Dataset] = {
-    **{dataset.name: dataset for dataset in (MP2018, IONIC_LATTICE)},
+    **{dataset.name: dataset for dataset in (MP2018, MP2018_ELASTIC, IONIC_LATTICE)},
     **matbench_crystals.DATASETS,
     **matbench_compositions.DATASETS,
     **moleculenet.DATASETS,
