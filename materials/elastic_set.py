@@ -1,7 +1,7 @@
 """The computed data set `mp2018-elastic`: moduli of small crystals of MP-2018 as a published potential has them.
 
 Elastic constants are second derivatives of what a potential has learned. Its weights do not show them, so a network
-that starts from these learns the potential's own moduli first, and then DFT's, of which there are few, better.
+that starts from these, or from others, learns DFT's moduli, of which there are few, better beside the potential's own.
 The numbers are simulated, by a model of DFT, and no substitute for it.
 """
 
