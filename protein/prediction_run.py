@@ -50,6 +50,8 @@ def predict(config: PredictConfig) -> int:
     predictor = StructurePredictor.from_pretrained(config.model, config.device, config.dtype, config.offline)
     if config.msa_dir:
         predictor.require_alignments()
+    if config.triton:
+        predictor.use_triton()
     rejected: Rejected = []
     jobs = list(_jobs(config, predictor, rejected))
     asked = config.model_dump(include={"model", "msa_dir", "format", "distogram", "cycles", "fit", "relax", "dtype"})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self, overload
 
@@ -25,6 +26,7 @@ from protein.model_inputs import Query, language_width, one_at_a_time, run, size
 from protein.models import MODELS
 from protein.models.esm2 import ESM2
 from protein.models.memory_plan import TrunkShape
+from protein.models.triangle_multiplication import use_kernels
 from protein.prediction import Prediction
 from protein.read_out import predictions_of
 
@@ -133,6 +135,23 @@ class StructurePredictor(Predictor):
                 raise error if single else DataFormatError(f"sequence {number} of {len(texts)}: {error}") from error
         found = dict(self.predict_stream(queries, cycles, memory_gb, distogram, fit, relax))
         return found[0] if single else [found[number] for number in range(len(queries))]
+
+    def use_triton(self) -> None:
+        """Multiply triangles by Triton kernels from now on, which move less through the memory of a GPU.
+
+        Raises ConfigError where there is no GPU or no triton, and where no layer of the model suits the kernels.
+        """
+        if self.device.type != "cuda":
+            raise ConfigError(
+                f"triton kernels run on a GPU; {self.card['name']} is on {self.device.type}: leave them out"
+            )
+        if find_spec("triton") is None:
+            raise ConfigError("triton kernels need the package triton, which is not installed: `pip install triton`")
+        if not use_kernels(self.model):
+            raise ConfigError(
+                f"{self.card['name']} multiplies no triangles of widths that are powers of two from 16 on, which the "
+                "triton kernels take: leave them out"
+            )
 
     def query(self, sequence: str, name: str, msa: MSA = None) -> Query:
         """A sequence checked and in the letters that models know; raises DataFormatError and ConfigError."""

@@ -157,7 +157,7 @@ class FoldTask(Task):
         native = Native.of(crops)
         if self.stage == "structure":
             return self._structure_loss(output, native)
-        distances = distogram_loss(output.distogram, native.beta, native.beta_known)
+        distances = distogram_loss(output.distogram, native.beta, native.beta_known, self.weights.near)
         total = self.weights.distogram * distances + self._sequence_loss(output, crops, hidden)
         return total + self._structure_loss(output, native) if self.stage == "all" else total
 

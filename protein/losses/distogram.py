@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from protein.losses.averages import masked_mean
 from protein.metrics.contacts import CONTACT_A
+from protein.metrics.lddt import INCLUSION_A
 
 FIRST_EDGE_A, LAST_EDGE_A, BINS = 2.3125, 21.6875, 64
 
@@ -22,19 +22,24 @@ def edges(bins: int = BINS, like: Tensor | None = None) -> Tensor:
     return torch.linspace(FIRST_EDGE_A, LAST_EDGE_A, bins - 1, device=device)
 
 
-def distogram_loss(logits: Tensor, points: Tensor, mask: Tensor) -> Tensor:
+def distogram_loss(logits: Tensor, points: Tensor, mask: Tensor, near: float = 1.0) -> Tensor:
     """Mean cross-entropy [...] over pairs of different residues, nats.
 
     logits  [..., N, N, K]
     points  [..., N, 3] C-beta atoms in Å
     mask    [..., N] bool
+    near    how often a pair counts that lies within lDDT's 15 Å; other pairs once. Logits still learn the plain
+            probabilities: for the loss they are raised by what such counting adds to them
     """
     points = torch.where(mask[..., None], points, 0.0)
-    distance = torch.cdist(points, points)
-    target = torch.bucketize(distance, edges(logits.shape[-1], logits).to(distance.dtype))
-    errors = functional.cross_entropy(logits.flatten(0, -2).float(), target.flatten(), reduction="none")
+    distance, upper = torch.cdist(points, points), edges(logits.shape[-1], logits)
+    target = torch.bucketize(distance, upper.to(distance.dtype))
+    counts = torch.where(functional.pad(upper, (0, 1), value=torch.inf) <= INCLUSION_A, near, 1.0)
+    raised = logits.flatten(0, -2).float() + counts.log()
+    errors = functional.cross_entropy(raised, target.flatten(), reduction="none").reshape(target.shape)
     pairs = mask[..., :, None] & mask[..., None, :] & ~torch.eye(mask.shape[-1], dtype=torch.bool, device=mask.device)
-    return masked_mean(errors.reshape(target.shape), pairs, 2)
+    weight = counts[target] * pairs
+    return (errors * weight).sum((-2, -1)) / weight.sum((-2, -1)).clamp_min(1e-8)
 
 
 def contact_probability(probabilities: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ from protein.losses import (
     violation_loss,
 )
 from protein.losses.confidence import aligned_errors, expected_aligned_error, plddt, predicted_tm
+from protein.losses.distogram import edges
 from protein.losses.naming import Truth, best_naming
 from protein.losses.violation import peptide_loss
 from protein.metrics import lddt
@@ -157,6 +158,27 @@ def test_distogram_loss_of_certainty_is_zero_and_of_ignorance_log_of_bins():
     half = torch.arange(20) < 10
     points = torch.where(half[:, None], points, torch.nan)
     assert_close(distogram_loss(logits, points, half), torch.tensor(0.0), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("near", [1.0, 6.0])
+def test_distogram_loss_is_least_at_true_probabilities_however_near_pairs_count(near: float):
+    points = 5 * torch.randn(1, 60, 3, generator=torch.Generator().manual_seed(0)).double()
+    known = torch.ones(1, 60, dtype=torch.bool)
+    apart = torch.cdist(points, points)[~torch.eye(60, dtype=torch.bool)[None]]
+    frequency = torch.bucketize(apart, edges().double()).bincount(minlength=64) / len(apart)
+    assert 0.2 < frequency[:41].sum() < 0.95, "pairs on both sides of 15 Å"
+    logits = frequency.clamp_min(1e-30).log().requires_grad_()
+    (gradient,) = torch.autograd.grad(distogram_loss(logits.expand(1, 60, 60, 64), points, known, near).sum(), logits)
+    assert_close(gradient, torch.zeros(64), atol=1e-6, rtol=0)
+
+
+def test_near_pairs_count_as_often_as_they_are_told_to():
+    points = torch.tensor([[0.0, 0.0, 0.0], [10.0, 0.0, 0.0], [0.0, 20.0, 0.0]])
+    known = torch.ones(3, dtype=torch.bool)
+    logits = torch.zeros(3, 3, 64)
+    # 41 bins end within 15 Å: a near pair's share is 6 / (6 * 41 + 23), a far one's 1 / (6 * 41 + 23).
+    near, far = math.log((6 * 41 + 23) / 6), math.log(6 * 41 + 23)
+    assert_close(distogram_loss(logits, points, known, near=6.0), torch.tensor((6 * near + 2 * far) / 8))
 
 
 def test_confidence_losses_are_least_where_the_model_knows_itself():
