@@ -92,7 +92,7 @@ class LossWeights(Section):
     """What each part of the loss counts."""
 
     distogram: Weight = 1.0
-    near: float = Field(default=6.0, ge=1, le=1e3, description="how often a pair within 15 Å counts for it, others once")
+    near: float = Field(default=6.0, ge=1, le=1e3, description="how often a pair within 15 Å counts; others once")
     secondary: Weight = 0.5
     residue: Weight = Field(default=0.1, description="of guessing hidden residues")
     fape: Weight = Field(default=1.5, description="of frame-aligned errors, of backbones and of all atoms")

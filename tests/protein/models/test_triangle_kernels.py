@@ -68,6 +68,32 @@ def test_kernels_on_a_gpu_agree_with_torch():
     compare("cuda")
 
 
+@pytest.mark.skipif(not find_spec("triton"), reason="needs the extra [triton]")
+@pytest.mark.parametrize("capability", [80, 90])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_kernels_compile_for_gpus_that_are_not_here(capability, dtype, tmp_path, monkeypatch):
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from protein.models import triangle_kernels
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    types = {"nodes": "i32", "epsilon": "fp32", "epsilon_out": "fp32", "mask": "*i8"}
+    shared = {"WIDTH": 32, "ROWS": triangle_kernels.ROWS}
+    edges = {"CHANNELS": 64, "COLUMNS": triangle_kernels.COLUMNS, "MASKED": True, "OUTGOING": True}
+    for kernel, constants in (
+        (triangle_kernels._edges_kernel, shared | edges),
+        (triangle_kernels._update_kernel, shared | {"HIDDEN": 32}),
+    ):
+        signature = {
+            name: "constexpr" if name in constants else types.get(name, f"*{dtype}") for name in kernel.arg_names
+        }
+        source = ASTSource(kernel, signature, constexprs=constants)
+        compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32))
+        assert compiled.asm["cubin"] and "mma" in compiled.asm["ptx"], "tensor cores multiply"
+
+
 def test_gradients_take_plain_torch_with_kernels_chosen():
     layer = random(TriangleMultiplication(16, 16, True), "cpu")
     pair = torch.randn(1, 5, 5, 16, requires_grad=True)
