@@ -85,6 +85,11 @@ class Curriculum(Section):
     trunk_until: Share = Field(default=1.0, description="from here on, structure module and confidence alone learn")
     violations_from: Share = Field(default=0.9, description="from here on impossible chemistry costs, too")
     hidden: float = Field(default=0.12, ge=0, le=0.9, description="share of residues hidden in training, to be guessed")
+    redesigned: Share = Field(
+        default=0.0,
+        description="share of draws in which, before structures are learned, some of a chain's residues are others "
+        "that fit their places; above 0 a network first learns from the training chains which do",
+    )
     validation_crop: int = Field(default=256, ge=16, le=4096, description="the same of validation chains")
 
 

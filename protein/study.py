@@ -14,6 +14,7 @@ from protein.evaluation import score_chains, summary, write_scores
 from protein.models.fold import Fold, FoldConfig
 from protein.models.structure_module import StructureModuleConfig
 from protein.predictor import StructurePredictor
+from protein.redesign import fitting_types
 from protein.samples import Source, open_source
 from protein.task import FoldTask
 
@@ -40,7 +41,10 @@ def make_task(config: TrainConfig, source: Source, device: torch.device) -> Fold
     if config.start_from:
         trained = StructurePredictor.from_pretrained(config.start_from, "cpu").model
         start_from(model, trained.state_dict(), config.start_from)
-    return FoldTask(model, source.splits["train"], source.splits["val"], config.curriculum, config.loss, device)
+    train, val = source.splits["train"], source.splits["val"]
+    redesigns = config.curriculum.redesigned and not config.check  # a check is not to take minutes
+    fitting = fitting_types(train, val, device) if redesigns else None
+    return FoldTask(model, train, val, config.curriculum, config.loss, device, fitting)
 
 
 def hyper_parameters(model: FoldModel) -> FoldConfig:

@@ -5,7 +5,7 @@ Shapes: B samples, N residues of a crop, T iterations of the structure module.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,8 +16,10 @@ from common.training.draws import uniform
 from common.training.precision import mixed_seed
 from common.training.task import Forward, Task
 from protein.config import Curriculum, LossWeights
-from protein.data.batches import ChainBatch, cropped, pack
+from protein.data.batches import ChainBatch, crop_rows, cropped, pack
 from protein.data.chains import Chains
+from protein.data.cluster_draw import ClusterDraw
+from protein.data.residues import UNKNOWN
 from protein.geometry.all_atom import frames_of_atoms
 from protein.geometry.atom_layout import atom14_to_atom37
 from protein.geometry.frames import Frames
@@ -52,7 +54,7 @@ FRAME_RESIDUES = 32
 """From whose frames side chains are seen in a step: a random part, because all pairs of frames and atoms cost as much
 as the rest of a step."""
 
-MEMBER, CROP, HIDDEN, CYCLES, FRAMES = range(5)
+MEMBER, CROP, HIDDEN, CYCLES, FRAMES, SHARE, CHANGED, DRAWN = range(8)
 """What random numbers are drawn for."""
 
 
@@ -112,17 +114,16 @@ class FoldTask(Task):
         curriculum: Curriculum,
         weights: LossWeights,
         device: torch.device,
+        fitting: np.ndarray | None = None,
     ) -> None:
+        """fitting: probabilities of residue types in the training chains' places [R, 20], zero where none is known."""
         self.model: Fold = model
         self.blocks = tuple(model.blocks)
         self.curriculum, self.weights, self.device = curriculum, weights, device
         self.packed = {"train": pack(train).to(device), "val": pack(val).to(device)}
         self.ids = {"train": train.ids, "val": val.ids}
-        order = np.argsort(train.cluster, kind="stable")
-        _, first, count = np.unique(train.cluster[order], return_index=True, return_counts=True)
-        self._members, self._first, self._count = (
-            torch.as_tensor(array, device=device) for array in (order, first, count)
-        )
+        self._fitting = None if fitting is None else torch.as_tensor(fitting, device=device).float().cumsum(-1)
+        self.clusters = ClusterDraw(train.cluster, device)
         self.begin(0.0)
 
     def begin(self, progress: float, seed: int = 0) -> None:
@@ -131,13 +132,14 @@ class FoldTask(Task):
     def sizes(self, split: str) -> np.ndarray:
         """Residues squared."""
         if split == "train":
-            return np.full(len(self._first), self.curriculum.crop**2)
+            return np.full(len(self.clusters), self.curriculum.crop**2)
         lengths = self.packed[split].counts.cpu().numpy()
         return np.minimum(lengths, self.curriculum.validation_crop) ** 2
 
     def names(self, split: str, ids: np.ndarray) -> list[str]:
         if split == "train":
-            ids = self._members[self._first[torch.as_tensor(ids, device=self.device)]].cpu().numpy()
+            clusters = self.clusters
+            ids = clusters.members[clusters.first[torch.as_tensor(ids, device=self.device)]].cpu().numpy()
         return [str(self.ids[split][i]) for i in ids]
 
     def batch(self, split: str, ids: np.ndarray) -> Tensor:
@@ -146,8 +148,10 @@ class FoldTask(Task):
 
     def loss(self, forward: Forward, batch: Tensor) -> Tensor:
         seeds = [mixed_seed(self._seed, purpose) for purpose in (MEMBER, CROP, HIDDEN)]
-        drawn = self._first[batch] + (uniform(seeds[0], batch) * self._count[batch]).long()
-        crops = self._crops("train", self._members[drawn], uniform(seeds[1], batch))
+        chains, where = self.clusters.draw(batch, seeds[0]), uniform(seeds[1], batch)
+        crops = self._crops("train", chains, where)
+        if self._fitting is not None and self.stage in ("sequence", "distances"):
+            crops = replace(crops, types=self._redesigned(batch, crops, chains, where))
         hidden = (uniform(seeds[2], batch, crops.types.shape[1]) < self.curriculum.hidden) & crops.mask
         cycles = 1 + mixed_seed(self._seed, CYCLES) % self.model.config.cycles
         types = torch.where(hidden, MASKED, crops.types)
@@ -181,12 +185,27 @@ class FoldTask(Task):
 
     def _crops(self, split: str, chains: Tensor, where: Tensor) -> ChainBatch:
         """Crops of chains [B], from their start (`where` [B] = 0) to their end (1)."""
-        packed = self.packed[split]
-        counts = packed.counts[chains]
+        return cropped(self.packed[split], chains, *self._extent(split, chains, where))
+
+    def _extent(self, split: str, chains: Tensor, where: Tensor) -> tuple[Tensor, int]:
+        """The first residue of each crop [B], and how many follow at most."""
+        counts = self.packed[split].counts[chains]
         longest = self.curriculum.crop if split == "train" else self.curriculum.validation_crop
         length = min(longest, int(counts.max()))
         room = (counts - length).clamp_min(0)
-        return cropped(packed, chains, (where * (room + 1)).long().minimum(room), length)
+        return (where * (room + 1)).long().minimum(room), length
+
+    def _redesigned(self, batch: Tensor, crops: ChainBatch, chains: Tensor, where: Tensor) -> Tensor:
+        """Types [B, N] of which, in a share `redesigned` of the samples, some part was drawn from those that fit."""
+        assert self._fitting is not None
+        share, changed, drawn = (mixed_seed(self._seed, purpose) for purpose in (SHARE, CHANGED, DRAWN))
+        chosen, part = uniform(share, batch, 2).unbind(-1)
+        part = torch.where(chosen < self.curriculum.redesigned, part, 0.0)[:, None]
+        rows, _ = crop_rows(self.packed["train"], chains, *self._extent("train", chains, where))
+        fitting, length = self._fitting[rows], crops.types.shape[1]
+        types = (fitting < uniform(drawn, batch, length)[..., None] * fitting[..., -1:]).sum(-1)
+        known = crops.mask & (crops.types < UNKNOWN) & (fitting[..., -1] > 0)
+        return torch.where(known & (uniform(changed, batch, length) < part), types, crops.types)
 
     @property
     def stage(self) -> Stage:

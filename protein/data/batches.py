@@ -75,11 +75,16 @@ def padded(batch: RaggedBatch, length: int | None = None) -> ChainBatch:
     )
 
 
+def crop_rows(packed: PackedTensors, ids: Tensor, first: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """Rows [B, length] of residues from `first` [B] on of the chains `ids` [B], and which are in the chain, bool."""
+    within = first[:, None] + torch.arange(length, device=ids.device)
+    rows = (packed.starts[ids][:, None] + within).clamp(max=len(packed.rows["types"]) - 1)
+    return rows, within < packed.counts[ids][:, None]
+
+
 def cropped(packed: PackedTensors, ids: Tensor, first: Tensor, length: int) -> ChainBatch:
     """Residues `first` [B] and the `length` - 1 after it, of the chains `ids` [B]; padded where a chain ends before."""
-    within = first[:, None] + torch.arange(length, device=ids.device)
-    inside = within < packed.counts[ids][:, None]
-    rows = (packed.starts[ids][:, None] + within).clamp(max=len(packed.rows["types"]) - 1)
+    rows, inside = crop_rows(packed, ids, first, length)
     atoms = packed.rows["atom14"][rows]
     present = (atoms[..., 0] != MISSING) & inside[..., None]
     return ChainBatch(
