@@ -42,6 +42,7 @@ class InverseFolding(nn.Module):
     """C-alpha atoms and types, partly MASKED, to logits of the twenty types."""
 
     config_class = InverseFoldingConfig
+    centres: Tensor
 
     def __init__(self, config: InverseFoldingConfig) -> None:
         super().__init__()

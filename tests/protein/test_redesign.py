@@ -101,6 +101,31 @@ def test_it_learns_which_residues_an_ideal_chain_has_where_and_does_so_once(sour
     np.testing.assert_array_equal(fitting_types(train, val, CPU), found)
 
 
+def test_a_stopped_run_goes_on_to_the_same_probabilities(source, tmp_path: Path, monkeypatch):
+    short = TrainerConfig(
+        epochs=3, batch_size=8, ema_decay=0.9, evaluate_every=3, checkpoint_every_steps=2, select="last"
+    )
+    monkeypatch.setattr(protein.redesign, "RECIPE", protein.redesign.RECIPE.model_copy(update={"trainer": short}))
+    chains = source.splits["train"], source.splits["val"], CPU
+    monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path / "straight"))
+    straight = fitting_types(*chains)
+    monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path / "stopped"))
+    loss, steps = InverseFoldingTask.loss, []
+
+    def stopping(task: InverseFoldingTask, forward, batch):
+        steps.append(batch)
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+        return loss(task, forward, batch)
+
+    monkeypatch.setattr(InverseFoldingTask, "loss", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        fitting_types(*chains)
+    np.testing.assert_array_equal(fitting_types(*chains), straight)
+    assert len(steps) == 4 + 4  # of six steps in all, two had been saved
+    assert not list((tmp_path / "stopped" / "inverse-folding").iterdir())
+
+
 def drawn(source, redesigned: float, progress: float, samples: np.ndarray | None = None) -> list[torch.Tensor]:
     """Types that a folder is given, true ones first, where type 7 alone fits everywhere but in every fifth place."""
     train, val = (source.splits[name] for name in ("train", "val"))
