@@ -2,11 +2,14 @@
 
     pip install transformers
     python -m tests.benchmarks.esmfold_speed [lengths=128,256,384] [blocks=4] [threads=2] [rounds=3] [chunk=16]
+        [device=cpu] [precision=fp32] [backward=false]
 
 Blocks have the widths of esmfold_v1 and random weights; the language model before them is tiny. Two lines a length: the
 trunk's blocks alone, and a whole prediction in one cycle (blocks, structure module, heads). Both codes take turns in
 one process, so that other work on the machine hits both alike, and ratios are medians of those within a round; memory
-is counted tensor by tensor. chunk is of our code. transformers runs unchunked, and with its default of 128.
+is counted tensor by tensor, on a GPU by its allocator. chunk is of our code. transformers runs unchunked, and with its
+default of 128; with gradients neither code runs in chunks.
+On a GPU: device=cuda precision=bf16 lengths=256,512,1024,2048, without and with backward=true.
 """
 
 from __future__ import annotations
@@ -24,11 +27,10 @@ from common.training.precision import keep_freed_memory
 from protein.models.blocks import through
 from protein.models.esmfold import ESMFold
 from protein.weights.esmfold import load_esmfold
-from tests.benchmarks.turns import settings, take_turns
-from tests.protein.allocations import peak_allocated
+from tests.benchmarks.passes import OURS, Pass, Program, compare
+from tests.benchmarks.turns import settings
 
 CHUNKED = 128
-Program = Callable[[], Tensor]
 
 
 def models(blocks: int) -> tuple[Any, ESMFold]:
@@ -47,9 +49,9 @@ def models(blocks: int) -> tuple[Any, ESMFold]:
         return theirs, load_esmfold(Path(folder)).eval()
 
 
-def predictions(theirs: Any, ours: ESMFold, length: int, chunk: int) -> list[Program]:
+def predictions(theirs: Any, ours: ESMFold, length: int, chunk: int | None, way: Pass) -> dict[str, Program]:
     """Atoms [B, N, 14, 3]."""
-    types = torch.randint(0, 20, (1, length))
+    types = torch.randint(0, 20, (1, length), device=way.device)
 
     def official(size: int | None) -> Program:
         def run() -> Tensor:
@@ -58,13 +60,14 @@ def predictions(theirs: Any, ours: ESMFold, length: int, chunk: int) -> list[Pro
 
         return run
 
-    return [official(None), official(CHUNKED), lambda: ours(types, cycles=1, chunk=chunk).structure.atom14]
+    return _all(official, lambda: ours(types, cycles=1, chunk=chunk).structure.atom14, way)
 
 
-def trunks(theirs: Any, ours: ESMFold, length: int, chunk: int) -> list[Program]:
+def trunks(theirs: Any, ours: ESMFold, length: int, chunk: int | None, way: Pass) -> dict[str, Program]:
     """Pairs [B, N, N, C]."""
-    single, pair = torch.randn(1, length, 1024), torch.randn(1, length, length, 128)
-    mask = torch.ones(1, length, dtype=torch.long)
+    single = torch.randn(1, length, 1024, device=way.device)
+    pair = torch.randn(1, length, length, 128, device=way.device)
+    mask = torch.ones(1, length, dtype=torch.long, device=way.device)
 
     def official(size: int | None) -> Program:
         def run() -> Tensor:
@@ -79,32 +82,29 @@ def trunks(theirs: Any, ours: ESMFold, length: int, chunk: int) -> list[Program]
         # The blocks change the pairs they are given; the copy that keeps runs alike counts.
         return through(ours.blocks, (single, pair.clone()), None, chunk, recompute=False)[1]
 
-    return [official(None), official(CHUNKED), run]
+    return _all(official, run, way)
 
 
-@torch.no_grad()
+def _all(official: Callable[[int | None], Program], ours: Program, way: Pass) -> dict[str, Program]:
+    chunked = {} if way.backward else {f"in chunks of {CHUNKED}": official(CHUNKED)}
+    return {"transformers": official(None), **chunked, OURS: ours}
+
+
 def main() -> None:
-    chosen = settings(lengths="128,256,384", blocks="4", threads="2", rounds="3", chunk="16")
+    chosen = settings(
+        lengths="128,256,384", blocks="4", threads="2", rounds="3", chunk="16", device="cpu", precision="fp32",
+        backward="false",
+    )  # fmt: skip
+    way = Pass(torch.device(chosen["device"]), chosen["precision"], chosen["backward"] == "true")
     torch.set_num_threads(int(chosen["threads"]))
     keep_freed_memory()
     warnings.simplefilter("ignore")
-    theirs, ours = models(int(chosen["blocks"]))
+    theirs, ours = (model.to(way.device) for model in models(int(chosen["blocks"])))
+    chunk = None if way.backward else int(chosen["chunk"])
     for length in map(int, chosen["lengths"].split(",")):
         for name, make in (("blocks", trunks), ("prediction", predictions)):
-            programs = make(theirs, ours, length, int(chosen["chunk"]))
-            plain, _, found = (program() for program in programs)
-            memory = [peak_allocated(program) / 2**20 for program in programs]
-            turns = take_turns(programs, int(chosen["rounds"]))
-            by_processor = turns.ratio_by_processor
-            faster = int(turns.seconds[1] < turns.seconds[0])
-            print(
-                f"{length:4} residues, {name:10}: {turns.seconds[faster]:6.2f} s, ours {turns.seconds[2]:6.2f} s: "
-                f"{turns.ratio[2] / turns.ratio[faster]:.2f} x "
-                f"({by_processor[2] / by_processor[faster]:.2f} x by processor time);"
-                f"  {memory[0]:.0f} MB, {memory[1]:.0f} in chunks, ours {memory[2]:.0f}: "
-                f"{memory[2] / min(memory[:2]):.2f} x;  difference {float((plain - found).abs().max()):.1e}",
-                flush=True,
-            )
+            programs = make(theirs, ours, length, chunk, way)
+            compare(f"{length:4} residues, {name:10}", programs, way, int(chosen["rounds"]))
 
 
 if __name__ == "__main__":

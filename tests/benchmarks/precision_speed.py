@@ -8,15 +8,14 @@ of 64 perovskites of five atoms (residual CGCNN), each in turn by trainer.precis
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from common.training.precision import autocast, keep_freed_memory
+from common.training.precision import keep_freed_memory
 from materials.models.crystal_graph import CrystalGraphBatch
 from materials.models.residual_cgcnn import ResidualCGCNN, ResidualCGCNNConfig
 from protein.models.fold import Fold, FoldConfig
+from tests.benchmarks.passes import Pass, Program
 from tests.benchmarks.turns import settings, take_turns
 from weather.models.unet import UNet, UNetConfig
 
@@ -24,22 +23,20 @@ HEIGHT, WIDTH, STATES, CHANNELS, LEADS = 25, 53, 16, 10, 6
 RESIDUES = 256
 CRYSTALS, ATOMS, NEIGHBOURS = 64, 5, 12
 
-Forward = Callable[[], Tensor]
 
-
-def forecast(device: torch.device) -> tuple[nn.Module, Forward]:
+def forecast(device: torch.device) -> tuple[nn.Module, Program]:
     network = UNet(UNetConfig(CHANNELS, LEADS, HEIGHT, WIDTH, "region", channels=24, dropout=0.2))
     states = torch.randn(STATES, CHANNELS, HEIGHT, WIDTH, device=device)
     return network, lambda: network(states)
 
 
-def distances(device: torch.device) -> tuple[nn.Module, Forward]:
+def distances(device: torch.device) -> tuple[nn.Module, Program]:
     network = Fold(FoldConfig())
     types = torch.randint(0, 20, (1, RESIDUES), device=device)
     return network, lambda: network(types, learn="distances").distogram
 
 
-def energies(device: torch.device) -> tuple[nn.Module, Forward]:
+def energies(device: torch.device) -> tuple[nn.Module, Program]:
     network = ResidualCGCNN(ResidualCGCNNConfig(message_width=128))
     nodes = CRYSTALS * ATOMS
     crystal = torch.arange(CRYSTALS, device=device).repeat_interleave(ATOMS)
@@ -54,17 +51,6 @@ def energies(device: torch.device) -> tuple[nn.Module, Forward]:
     return network, lambda: network(batch)
 
 
-def step(forward: Forward, device: torch.device, precision: str) -> Callable[[], None]:
-    def run() -> None:
-        with autocast(device, precision):
-            found = forward()
-        found.float().square().mean().backward()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
-    return run
-
-
 def main() -> None:
     chosen = settings(device="cpu", threads="1", rounds="5")
     device = torch.device(chosen["device"])
@@ -73,7 +59,8 @@ def main() -> None:
     for make in (forecast, distances, energies):
         network, forward = make(device)
         network.to(device).train()
-        turns = take_turns([step(forward, device, name) for name in ("fp32", "bf16")], int(chosen["rounds"]))
+        steps = [Pass(device, precision, backward=True).of(forward) for precision in ("fp32", "bf16")]
+        turns = take_turns(steps, int(chosen["rounds"]))
         wide, narrow = 1000 * turns.seconds
         ratio = turns.ratio[1]
         print(f"{make.__name__:10s} fp32 {wide:5.0f} ms, bf16 {narrow:5.0f} ms: {ratio:.2f} x as fast", flush=True)
