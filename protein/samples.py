@@ -92,5 +92,8 @@ def _assigned(chains: Chains) -> np.ndarray:
 def _stored(folder: str, split: str) -> Chains:
     path = Path(folder) / f"{split}.npz"
     if not path.is_file():
-        raise ConfigError(f"data.path={folder}: no {path.name} there; `trifold data prepare` writes one")
+        raise ConfigError(
+            f"data.path={folder}: no {path.name} there; `trifold data prepare` writes one, of whole clusters of chains:"
+            " where there are few, ask for a larger share, such as val=0.3"
+        )
     return Chains.from_npz(path)
