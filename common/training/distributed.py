@@ -103,6 +103,17 @@ def barrier(world: World) -> None:
         dist.barrier()
 
 
+@contextmanager
+def main_alone(world: World) -> Iterator[bool]:
+    """True on the rank that has work to do; the others wait at the end until it is done, however long it takes."""
+    if not world.is_distributed:
+        yield True
+        return
+    meeting = dist.new_group(backend="gloo", timeout=UNEVEN)
+    yield world.is_main
+    dist.barrier(meeting)
+
+
 def distribute(task: Task, world: World, device: torch.device, parallel: str) -> nn.Module:
     """The model as all ranks train it together: DistributedDataParallel, or FSDP2 sharded block by block.
 

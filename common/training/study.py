@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from common.app.config import RunConfig
 from common.app.errors import ConfigError
 from common.training.checkpoint import load_best
-from common.training.distributed import World, from_main, process_group, world_from_environment
+from common.training.distributed import World, from_main, main_alone, process_group, world_from_environment
 from common.training.precision import select_device, set_up_numerics
 from common.training.run_directory import RunDirectory, open_run
 from common.training.task import Task
@@ -58,8 +58,9 @@ def run_study(
             return _check(task, config, world, device)
         run = from_main(world, open_run(domain, config) if world.is_main else None)
         progress = Trainer(task, config, run, world, device).fit()
-        if world.is_main:
-            conclude(config, data, _outcome(config, run, device, progress.seconds / 60, world.size))
+        with main_alone(world) as concludes:  # what it saves is there for all when they return
+            if concludes:
+                conclude(config, data, _outcome(config, run, device, progress.seconds / 60, world.size))
     return run
 
 

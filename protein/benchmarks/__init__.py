@@ -15,7 +15,8 @@ from common.app.errors import ConfigError
 from common.results.plots import embed
 from common.results.report import Section, write_report
 from common.results.tables import Row, Table
-from common.training.distributed import UNEVEN, World, process_group, world_from_environment
+from common.training.distributed import UNEVEN, World, process_group
+from common.training.precision import select_device
 from common.training.run_directory import OUTPUTS
 from protein.baselines import score_separation
 from protein.benchmarks.learning_curve import measure_curve
@@ -43,8 +44,9 @@ def run(config: BenchmarkConfig) -> None:
     """Print the table with our rows; write it as table.json and report.html. Of several ranks each scores its share."""
     folder = Path(config.output) if config.output else _new_folder(config.table)
     measure = _shipped if config.table == "pdb5k" else _curve
-    rows, sections, scores = measure(config)
-    if not world_from_environment().is_main:
+    with process_group(select_device(config.device), UNEVEN) as world:
+        rows, sections, scores = measure(config, world)
+    if not world.is_main:
         return
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in scores.items():
@@ -60,7 +62,7 @@ Measured = tuple[list[Row], list[Section], dict[str, pd.DataFrame]]
 """Our rows, what is drawn besides, and the scores by chain of each system."""
 
 
-def _shipped(config: BenchmarkConfig) -> Measured:
+def _shipped(config: BenchmarkConfig, world: World) -> Measured:
     """Of the shipped models, or of new runs of their recipes, and of what needs no model."""
     rows, sections, by_chain = [], [], {}
     for model, experiments in OURS[config.table].items():
@@ -68,25 +70,25 @@ def _shipped(config: BenchmarkConfig) -> Measured:
             raise ConfigError(f"{model} is not shipped; train=true runs its recipe")
         path = _trained(experiments, config) if config.train else model
         predictor = StructurePredictor.from_pretrained(path, config.device)
-        with process_group(predictor.device, UNEVEN) as world:
-            for protocol, values, scores, seconds in _measured(predictor, config.offline, world):
-                rows.append(_row(predictor, protocol, values, len(scores), config.table, _time(seconds, world)))
-                if protocol == "test":
-                    by_chain[model] = scores
-                    sections += sections_of(scores, summary(scores))
+        for protocol, values, scores, seconds in _measured(predictor, config.offline, world):
+            rows.append(_row(predictor, protocol, values, len(scores), config.table, _time(seconds, world)))
+            if protocol == "test":
+                by_chain[model] = scores
+                sections += sections_of(scores, summary(scores))
     return [*rows, _baseline(config)], sections, by_chain
 
 
-def _curve(config: BenchmarkConfig) -> Measured:
+def _curve(config: BenchmarkConfig, world: World) -> Measured:
     """Of a small model by the number of its training chains."""
     rows, by_chain, drawn = [], {}, {}
-    for point in measure_curve(config):
-        means, time_taken = summary(point.scores), _time(point.seconds, point.world)
+    for point in measure_curve(config, world):
+        means, time_taken = summary(point.scores), _time(point.seconds, world)
         by_chain[f"{point.chains}-chains"] = point.scores
         drawn[point.chains] = means
         values = {"chains": float(point.chains), **_values(means)}
         rows.append(_row(point.predictor, "curve", values, len(point.scores), config.table, time_taken))
-        print(f"  {point.chains} chains: " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
+        if world.is_main:
+            print(f"  {point.chains} chains: " + "  ".join(f"{name} {value:.4f}" for name, value in values.items()))
     scores = {label: [means[name] for means in drawn.values()] for name, label in CURVES.items()}
     picture = embed(learning_curves(list(drawn), scores), "Means over the chains of the public test")
     return rows, [Section("Learning curve", f'<div class="scroll wide">{picture}</div>')], by_chain

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from common.app.composition import load_config
-from common.training.distributed import UNEVEN, World, process_group
+from common.training.distributed import World
 from common.training.run_directory import OUTPUTS
 from protein.config import BenchmarkConfig, Pdb5k, TrainConfig
 from protein.evaluation import score_chains
@@ -22,25 +22,19 @@ RECIPE = "fold_curve"
 CHAINS = (250, 500, 1000, 2500, 5128)
 """Of the subsets, each of which is part of the next; the last one is the whole training part."""
 
-LONGEST = 200
-"""Residues of the test chains: the longer ones take most of the time, and tell least of so small a model."""
-
 
 class Point(NamedTuple):
-    """A number of chains, what was learned from them, and its scores on the public test by chain, and their time."""
+    """A number of chains, what was learned from them, its scores on the public test by chain, and their time."""
 
     chains: int
     predictor: StructurePredictor
     scores: pd.DataFrame
     seconds: float
-    world: World
 
 
-def measure_curve(config: BenchmarkConfig) -> Iterator[Point]:
+def measure_curve(config: BenchmarkConfig, world: World) -> Iterator[Point]:
     """Train and score, or go on where an earlier call ended; structures are fitted to their distances, not relaxed."""
     source = open_source(Pdb5k(name="pdb5k"), ("train", "test"), config.offline)
-    test = source.splits["test"]
-    test = test.subset(test.lengths <= LONGEST)
     whole = len(np.unique(source.splits["train"].cluster))
     for chains in CHAINS:
         recipe = _recipe(chains, whole, config)
@@ -48,9 +42,8 @@ def measure_curve(config: BenchmarkConfig) -> Iterator[Point]:
         assert run is not None
         predictor = StructurePredictor.from_pretrained(run.path / "model", config.device)
         started = time.perf_counter()
-        with process_group(predictor.device, UNEVEN) as world:
-            scores = score_chains(predictor, test, fit=True, relax=False, world=world)
-        yield Point(chains, predictor, scores, time.perf_counter() - started, world)
+        scores = score_chains(predictor, source.splits["test"], fit=True, relax=False, world=world)
+        yield Point(chains, predictor, scores, time.perf_counter() - started)
 
 
 def _recipe(chains: int, clusters_of_all: int, config: BenchmarkConfig) -> TrainConfig:

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -128,13 +129,13 @@ def run(folder: str, **arguments: Any) -> None:
         fit(Path(folder), world=world, **arguments)
 
 
-def _rank(environment: dict[str, str], arguments: dict[str, Any]) -> None:
+def _rank(environment: dict[str, str], body: Callable[..., None], arguments: dict[str, Any]) -> None:
     os.environ.update(environment)
-    run(**arguments)
+    body(**arguments)
 
 
-def start(folder: Path, ranks: int = 1, **arguments: Any) -> list[BaseProcess]:
-    """`run` in new processes that talk to each other through gloo."""
+def start(folder: Path, ranks: int = 1, body: Callable[..., None] = run, **arguments: Any) -> list[BaseProcess]:
+    """`run`, or another function of a folder, in new processes that talk to each other through gloo."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -142,7 +143,7 @@ def start(folder: Path, ranks: int = 1, **arguments: Any) -> list[BaseProcess]:
     for rank in range(ranks):
         environment = {"RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1",
                        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        started.append(processes.Process(target=_rank, args=(environment, {"folder": str(folder), **arguments})))
+        started.append(processes.Process(target=_rank, args=(environment, body, {"folder": str(folder), **arguments})))
         started[-1].start()
     return started
 
